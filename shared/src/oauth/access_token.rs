@@ -1,0 +1,479 @@
+//! Access tokens: their claims (RFC 9068 §2.2), the record of them in the table, and the *token gate*: is this token good?
+
+use serde::{Deserialize, Serialize};
+
+use super::api::Apis;
+use super::client::{AccessTokenFormat, Client};
+use super::ids::{ClientId, Issuer, Name};
+use super::jws::VerifiedPayload;
+use super::time::Timestamp;
+
+/// How far ahead another node's clock may be, in seconds: a token from the future by at most this much is good.
+/// Expiry has no leeway, so a skew never lengthens a life.
+const CLOCK_SKEW: u64 = 60;
+
+/// What an access token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Names the token.
+    pub jti: String,
+    /// The client that it was issued to.
+    pub client_id: ClientId,
+    /// Whom it speaks for: a user's identifier, or the client's own.
+    pub sub: String,
+    /// Which of the two `sub` is (RFC 9700 §4.15: a client must not pass for a user).
+    pub sub_type: SubjectType,
+    /// The one audience.
+    pub aud: String,
+    /// The scope values, separated by spaces.
+    pub scope: String,
+    /// When it was issued.
+    pub iat: Timestamp,
+    /// From when on it is dead.
+    pub exp: Timestamp,
+    /// The subject's roles at issuance, for information (RFC 9068 §2.2.3.1): decisions read the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Name>,
+}
+
+/// Whether a token speaks for a person or for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    /// A person.
+    User,
+    /// The client itself.
+    Client,
+}
+
+impl SubjectType {
+    /// The value of `sub_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// A token's record in the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// What the token says.
+    pub claims: Claims,
+    /// Its form.
+    pub format: AccessTokenFormat,
+    /// Since when it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What the table knows of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    Absent,
+    /// It was issued.
+    Live,
+    /// It was revoked.
+    Revoked,
+}
+
+impl Recorded {
+    /// What a token's record, if there is one, says.
+    pub fn of(record: Option<&TokenRecord>) -> Self {
+        match record {
+            None => Self::Absent,
+            Some(record) if record.revoked_at.is_some() => Self::Revoked,
+            Some(_) => Self::Live,
+        }
+    }
+}
+
+/// The claims as they are signed.
+#[derive(Serialize)]
+pub struct JwtClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    sub_type: SubjectType,
+    aud: [&'a str; 1],
+    client_id: &'a str,
+    scope: &'a str,
+    iat: Timestamp,
+    exp: Timestamp,
+    jti: &'a str,
+    #[serde(skip_serializing_if = "<[Name]>::is_empty")]
+    roles: &'a [Name],
+}
+
+impl Claims {
+    /// The claims set of the JWT (RFC 9068 §2.2).
+    pub fn to_jwt<'a>(&'a self, issuer: &'a Issuer) -> JwtClaims<'a> {
+        JwtClaims {
+            iss: issuer.as_str(),
+            sub: &self.sub,
+            sub_type: self.sub_type,
+            aud: [&self.aud],
+            client_id: self.client_id.as_str(),
+            scope: &self.scope,
+            iat: self.iat,
+            exp: self.exp,
+            jti: &self.jti,
+            roles: &self.roles,
+        }
+    }
+
+    /// Reads the claims of a JWT whose signature was verified.
+    ///
+    /// # Errors
+    /// `Malformed` where a claim is missing or of the wrong JSON type, `WrongIssuer` where another issuer made it.
+    pub fn from_jwt(payload: &VerifiedPayload, issuer: &Issuer) -> Result<Self, TokenFault> {
+        let presented: PresentedClaims = serde_json::from_slice(payload.as_bytes()).map_err(|_| TokenFault::Malformed)?;
+        if presented.iss != issuer.as_str() {
+            return Err(TokenFault::WrongIssuer);
+        }
+        if presented.nbf.is_some_and(|nbf| nbf > presented.iat) {
+            return Err(TokenFault::Malformed); // We never write one that is later; nothing of ours would wait for it.
+        }
+        let aud = match presented.aud {
+            Audience::One(aud) => aud,
+            Audience::List([aud]) => aud,
+        };
+        Ok(Self {
+            jti: presented.jti,
+            client_id: presented.client_id,
+            sub: presented.sub,
+            sub_type: presented.sub_type,
+            aud,
+            scope: presented.scope,
+            iat: presented.iat,
+            exp: presented.exp,
+            roles: presented.roles,
+        })
+    }
+}
+
+/// The claims as they are read: every type is demanded, nothing wrong passes for absent (CVE-2026-25537).
+#[derive(Deserialize)]
+struct PresentedClaims {
+    iss: String,
+    sub: String,
+    sub_type: SubjectType,
+    aud: Audience,
+    client_id: ClientId,
+    scope: String,
+    iat: Timestamp,
+    exp: Timestamp,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<Timestamp>,
+    jti: String,
+    #[serde(default)]
+    roles: Vec<Name>,
+}
+
+/// `aud` as a string, or as a list of exactly one (RFC 7519 §4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    List([String; 1]),
+}
+
+/// A claim that may be absent, but not null.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Timestamp::deserialize(deserializer).map(Some)
+}
+
+/// Why a token is not good. The wire says `invalid_token` to all of them; diagnosis and the log name the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Not a token of ours.
+    Malformed,
+    /// The signature part is empty.
+    SignatureAbsent,
+    /// The signature is not the key's.
+    BadSignature,
+    /// No published key has this `kid`.
+    UnknownKey,
+    /// Another issuer's token.
+    WrongIssuer,
+    /// Past its `exp`.
+    Expired,
+    /// From further ahead than clocks may differ.
+    NotYetValid,
+    /// There is no record of it.
+    Unknown,
+    /// Revoked, itself or with all its client's.
+    Revoked,
+    /// Its client is deactivated or deleted.
+    ClientInactive,
+    /// Meant for another audience.
+    AudienceMismatch,
+}
+
+impl TokenFault {
+    /// The code that diagnosis and the log give it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed | Self::Unknown => "malformed",
+            Self::SignatureAbsent => "signature_absent",
+            Self::BadSignature => "bad_signature",
+            Self::UnknownKey => "unknown_key",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::ClientInactive => "client_inactive",
+            Self::AudienceMismatch => "audience_mismatch",
+        }
+    }
+}
+
+/// The token gate: whether a genuine token is good at `now`, given what the table says of it and of its client.
+///
+/// # Errors
+/// The first reason why not.
+pub fn alive(claims: &Claims, recorded: Recorded, client: Option<&Client>, apis: &Apis, now: Timestamp) -> Result<(), TokenFault> {
+    // Expiry is decided from the time, never from an item's absence: the table deletes late (X-05).
+    if now >= claims.exp {
+        return Err(TokenFault::Expired);
+    }
+    if claims.iat > now.plus(CLOCK_SKEW) {
+        return Err(TokenFault::NotYetValid);
+    }
+    let Some(client) = client.filter(|client| client.metadata.active && client.client_id == claims.client_id) else {
+        return Err(TokenFault::ClientInactive);
+    };
+    if claims.iat < client.tokens_valid_from || recorded == Recorded::Revoked {
+        return Err(TokenFault::Revoked);
+    }
+    let Some(api) = apis.of_audience(&claims.aud) else {
+        return Err(TokenFault::AudienceMismatch);
+    };
+    let must_be_recorded = api.records_since.is_some_and(|since| claims.iat >= since);
+    if must_be_recorded && recorded == Recorded::Absent {
+        return Err(TokenFault::Unknown);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::*;
+
+    pub(crate) fn claims(iat: u64, exp: u64) -> Claims {
+        Claims {
+            jti: "j1".to_owned(),
+            client_id: ClientId::parse("c1").unwrap(),
+            sub: "c1".to_owned(),
+            sub_type: SubjectType::Client,
+            aud: "https://orders.example/".to_owned(),
+            scope: "read".to_owned(),
+            iat: Timestamp::from_unix(iat),
+            exp: Timestamp::from_unix(exp),
+            roles: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    use super::super::api::SigningAlg;
+    use super::super::api::fixture::api;
+    use super::super::client::fixture::client;
+    use super::super::jws::UnverifiedJws;
+    use super::super::keys::{KeySet, SigningKey};
+    use super::fixture::claims;
+    use super::*;
+
+    fn issuer() -> Issuer {
+        Issuer::parse("https://as.example").unwrap()
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::generate("k1".to_owned(), SigningAlg::ES256).unwrap().0
+    }
+
+    fn read(token: &str, key: &SigningKey) -> Result<Claims, TokenFault> {
+        let set = KeySet::default().with_next(key.jwk().unwrap(), Timestamp::default());
+        let jws = UnverifiedJws::parse(token).ok_or(TokenFault::Malformed)?;
+        let payload = jws.verify(&set.verification_keys()[0]).ok_or(TokenFault::BadSignature)?;
+        Claims::from_jwt(&payload, &issuer())
+    }
+
+    #[test]
+    fn a_token_has_the_header_and_claims_of_rfc_9068() {
+        // JW-01, JW-02, JW-03, I-19, I-20
+        let key = key();
+        let token = key.sign(&claims(1_000, 2_000).to_jwt(&issuer())).unwrap();
+        let part =
+            |n: usize| -> serde_json::Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(n).unwrap()).unwrap()).unwrap() };
+        assert_eq!(part(0), serde_json::json!({"typ": "at+jwt", "alg": "ES256", "kid": "k1"}));
+        assert_eq!(
+            part(1),
+            serde_json::json!({"iss": "https://as.example", "sub": "c1", "sub_type": "client", "aud": ["https://orders.example/"], "client_id": "c1",
+                "scope": "read", "iat": 1_000, "exp": 2_000, "jti": "j1"})
+        );
+        assert_eq!(read(&token, &key), Ok(claims(1_000, 2_000)));
+    }
+
+    #[test]
+    fn forged_headers_are_refused() {
+        // JW-06, JW-07, JW-08, JW-09, JW-10, JW-11, JW-12, JW-19, JW-21, JW-22
+        let key = key();
+        let token = key.sign(&claims(1_000, 2_000).to_jwt(&issuer())).unwrap();
+        let (_, rest) = token.split_once('.').unwrap();
+        for header in [
+            r#"{"typ":"at+jwt","alg":"none","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":"nOnE","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":"HS256","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":"RS256","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":null,"kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":1,"kid":"k1"}"#,
+            r#"{"typ":"at+jwt","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256"}"#,
+            r#"{"alg":"ES256","kid":"k1"}"#,
+            r#"{"typ":"JWT","alg":"ES256","kid":"k1"}"#,
+            r#"{"typ":"AT+JWT","alg":"ES256","kid":"k1"}"#,
+            r#"{"typ":"dpop+jwt","alg":"ES256","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"../../dev/null"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":["k1"]}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":null}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","crit":["x"]}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","crit":[]}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","b64":false}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","zip":"DEF"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","jwk":{"kty":"EC"}}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","jku":"https://evil.example"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k1","x5c":[]}"#,
+            r#"{"alg":"none","typ":"at+jwt","alg":"ES256","kid":"k1"}"#,
+            r#"{"typ":"at+jwt","ALG":"ES256","kid":"k1"}"#,
+            "\u{feff}{}",
+            "[]",
+            "null",
+            "",
+        ] {
+            assert!(read(&format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header)), &key).is_err(), "{header}");
+        }
+        let not_utf8 = URL_SAFE_NO_PAD.encode(b"{\"typ\":\"at+jwt\",\"alg\":\"ES256\",\"kid\":\"k\xff\"}");
+        assert!(read(&format!("{not_utf8}.{rest}"), &key).is_err());
+    }
+
+    #[test]
+    fn every_other_spelling_of_a_token_is_refused() {
+        // JW-17, TE-27
+        let key = key();
+        let token = key.sign(&claims(1_000, 2_000).to_jwt(&issuer())).unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        for other in [
+            format!("{token}="),
+            format!("{token}."),
+            format!("{token}.x"),
+            format!(".{token}"),
+            format!(" {token}"),
+            format!("{token}\n"),
+            token.replace('.', ".."),
+            format!("{}.{}", parts[0], parts[1]),
+            format!("{}.{}.", parts[0], parts[1]),
+            format!("{}..{}", parts[0], parts[2]),
+            "..".to_owned(),
+            String::new(),
+            format!("{}.{}.{}", parts[0], parts[1], STANDARD.encode(URL_SAFE_NO_PAD.decode(parts[2]).unwrap())),
+            ".".repeat(100_000),
+            "A".repeat(6_000_000),
+        ] {
+            assert!(read(&other, &key).is_err());
+        }
+        for at in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[at] ^= 1;
+            if let Ok(flipped) = String::from_utf8(bytes) {
+                assert!(read(&flipped, &key).is_err(), "bit of character {at}");
+            }
+        }
+        // JW-18: r = 0, s = 0, a DER signature, a wrong length.
+        for signature in [vec![0; 64], vec![0xff; 64], vec![0x30, 0x06, 2, 1, 1, 2, 1, 1], vec![1; 63], vec![1; 65]] {
+            assert!(read(&format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode(signature)), &key).is_err());
+        }
+    }
+
+    #[test]
+    fn wrong_types_are_failures_not_absences() {
+        // JW-13, JW-15, JW-16, JW-19
+        let key = key();
+        let good =
+            r#"{"iss":"https://as.example","sub":"c1","sub_type":"client","aud":["a:b"],"client_id":"c1","scope":"read","iat":1,"exp":2,"jti":"j"}"#;
+        let sign = |json: &str| key.sign(&serde_json::value::RawValue::from_string(json.to_owned()).unwrap()).unwrap();
+        assert!(read(&sign(good), &key).is_ok());
+        assert!(read(&sign(&good.replace(r#"["a:b"]"#, r#""a:b""#)), &key).is_ok());
+        assert!(read(&sign(&good.replace(r#""iat":1"#, r#""nbf":1,"iat":1"#)), &key).is_ok());
+        for (from, to) in [
+            (r#""exp":2"#, r#""exp":"2""#),
+            (r#""exp":2"#, r#""exp":2.5"#),
+            (r#""exp":2"#, r#""exp":-2"#),
+            (r#""exp":2"#, r#""exp":1e400"#),
+            (r#""exp":2"#, r#""exp":true"#),
+            (r#""exp":2"#, r#""exp":[2]"#),
+            (r#""exp":2"#, r#""exp":null"#),
+            (r#""exp":2,"#, ""),
+            (r#""exp":2"#, r#""exp":2,"exp":3"#),
+            (r#""exp":2"#, r#""Exp":2"#),
+            (r#""iat":1"#, r#""iat":"1""#),
+            (r#""iat":1"#, r#""nbf":null,"iat":1"#),
+            (r#""iat":1"#, r#""nbf":"1","iat":1"#),
+            (r#""iat":1"#, r#""nbf":9,"iat":1"#),
+            (r#"["a:b"]"#, "1"),
+            (r#"["a:b"]"#, "[]"),
+            (r#"["a:b"]"#, "[null]"),
+            (r#"["a:b"]"#, r#"[["a:b"]]"#),
+            (r#"["a:b"]"#, r#"["a:b","c:d"]"#),
+            (r#""aud":["a:b"],"#, ""),
+            (r#""https://as.example""#, r#"["https://as.example"]"#),
+            (r#""https://as.example""#, r#""https://as.example/""#),
+            (r#""https://as.example""#, r#""https://as.exampl""#),
+            (r#""https://as.example""#, r#""HTTPS://as.example""#),
+            (r#""sub":"c1""#, r#""sub":1"#),
+            (r#""jti":"j""#, r#""jti":null"#),
+        ] {
+            assert!(good.contains(from));
+            assert!(read(&sign(&good.replace(from, to)), &key).is_err(), "{to}");
+        }
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(read(&sign(&good.replace(r#""jti":"j""#, &format!(r#""jti":"j","x":{deep}"#))), &key).is_err(), "JW-20");
+    }
+
+    #[test]
+    fn the_token_gate_names_the_first_reason() {
+        // 5.4, IN-09, JW-14, 5.6 #11, SF-10
+        let (live_client, _) = client(serde_json::json!({}));
+        let mut orders = api("orders", "https://orders.example/", &["read"]);
+        orders.records_since = Some(Timestamp::from_unix(1_500));
+        let apis = Apis::new(vec![orders], 1);
+        let record = |revoked: Option<u64>| TokenRecord {
+            claims: claims(2_000, 3_000),
+            format: AccessTokenFormat::Jwt,
+            revoked_at: revoked.map(Timestamp::from_unix),
+        };
+        let gate = |claims: &Claims, record: Option<&TokenRecord>, client: Option<&Client>, now: u64| {
+            alive(claims, Recorded::of(record), client, &apis, Timestamp::from_unix(now))
+        };
+        let token = claims(2_000, 3_000);
+        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 2_999), Ok(()));
+        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 3_000), Err(TokenFault::Expired));
+        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 1_940), Ok(()), "a clock 60 s behind");
+        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 1_939), Err(TokenFault::NotYetValid));
+        assert_eq!(gate(&token, Some(&record(Some(2_100))), Some(&live_client), 2_100), Err(TokenFault::Revoked));
+        assert_eq!(gate(&token, None, Some(&live_client), 2_100), Err(TokenFault::Unknown), "recorded Apis know all their tokens");
+        assert_eq!(gate(&claims(1_400, 3_000), None, Some(&live_client), 2_100), Ok(()), "issued before records were kept");
+        assert_eq!(gate(&token, Some(&record(None)), None, 2_100), Err(TokenFault::ClientInactive));
+        let (inactive, _) = client(serde_json::json!({"active": false}));
+        assert_eq!(gate(&token, Some(&record(None)), Some(&inactive), 2_100), Err(TokenFault::ClientInactive));
+        let revoked_all = live_client.clone().with_tokens_revoked(Timestamp::from_unix(2_000));
+        assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
+        let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
+        assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));
+    }
+}

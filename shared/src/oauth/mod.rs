@@ -1,0 +1,24 @@
+//! The rules: values in, values out. No I/O, no clock, no randomness, no AWS, no HTTP; `cargo check -p shared
+//! --no-default-features` builds this directory alone.
+
+pub mod access_token;
+pub mod api;
+pub mod bearer;
+pub mod change;
+pub mod client;
+pub mod client_auth;
+pub mod error;
+pub mod form;
+pub mod fresh;
+pub mod ids;
+pub mod introspection;
+pub mod jws;
+pub mod keys;
+pub mod metadata;
+pub mod registration;
+pub mod revocation;
+pub mod route;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod token;
