@@ -12,3 +12,5 @@
 //! 7662 [`oauth::introspection`] · 8414, 9728 [`oauth::metadata`] · 8707 [`oauth::scope`] · 9068 [`oauth::access_token`].
 
 pub mod oauth;
+#[cfg(feature = "aws")]
+pub mod store;

@@ -1,0 +1,265 @@
+//! The changes that the table takes, each one transaction with its entries in the change feed and in the audit trail.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
+
+use super::item::{Item, ItemBuilder, StoredApis, doc, number, text};
+use super::key::{CLIENTS_LIST, FEED_BUCKET, Key, audit_list, feed_partition, moment, token_list, token_list_of};
+use super::write::{Commit, Expect, Transaction};
+use super::{Store, StoreError, unavailable};
+use crate::oauth::access_token::TokenRecord;
+use crate::oauth::api::{Apis, LONGEST_TOKEN_LIFE};
+use crate::oauth::change::{AuditEvent, Changed};
+use crate::oauth::client::Client;
+use crate::oauth::fresh::Fresh;
+use crate::oauth::ids::ClientId;
+use crate::oauth::keys::KeySet;
+use crate::oauth::time::Timestamp;
+
+/// How far back, in seconds, a reader of the feed reads again what it has read: writers' clocks may be this far behind.
+pub const FEED_OVERLAP: u64 = 90;
+
+/// How long the audit trail is kept, in seconds: 400 days.
+const AUDIT_LIFE: u64 = 400 * 86_400;
+
+/// How long a feed entry is kept, in seconds: longer than any token that it could be about.
+const FEED_LIFE: u64 = LONGEST_TOKEN_LIFE + 3_600;
+
+/// A change of one client.
+#[derive(Debug)]
+pub enum ClientChange<'a> {
+    /// A new one.
+    Create(&'a Client),
+    /// The client as it is to be, and the name that it had.
+    Replace {
+        /// As it is to be; its version is the one that was read.
+        client: &'a Client,
+        /// The name that it had.
+        old_name: &'a str,
+    },
+    /// No such client any more.
+    Delete(&'a Client),
+}
+
+impl Store {
+    /// Creates, changes or deletes a client.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn change_client(&self, change: ClientChange<'_>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let table = self.table.as_str();
+        let name_item =
+            |client: &Client| ItemBuilder::new(Key::ClientName(&client.metadata.client_name)).text("client_id", client.client_id.to_string()).build();
+        let (transaction, client) = match change {
+            ClientChange::Create(client) => {
+                let transaction = Transaction::default()
+                    .put(table, client_item(client)?, Expect::Absent)?
+                    .put(table, name_item(client), Expect::Absent)?
+                    .delete(table, Key::ClientTombstone(&client.client_id), Expect::Anything)?;
+                (transaction, client)
+            }
+            ClientChange::Replace { client, old_name } => {
+                let next = Client { version: client.version + 1, ..client.clone() };
+                let mut transaction = Transaction::default().put(table, client_item(&next)?, Expect::Version(client.version))?;
+                if old_name != client.metadata.client_name {
+                    transaction =
+                        transaction.put(table, name_item(client), Expect::Absent)?.delete(table, Key::ClientName(old_name), Expect::Anything)?;
+                }
+                (transaction, client)
+            }
+            ClientChange::Delete(client) => {
+                // A client of the same id may be made again, but no token of this one may come back to life with it.
+                let tombstone = ItemBuilder::new(Key::ClientTombstone(&client.client_id))
+                    .number("deleted_at", fresh.now.unix())
+                    .ttl(fresh.now.plus(FEED_LIFE))
+                    .build();
+                let transaction = Transaction::default()
+                    .delete(table, Key::Client(&client.client_id), Expect::Version(client.version))?
+                    .delete(table, Key::ClientName(&client.metadata.client_name), Expect::Anything)?
+                    .put(table, tombstone, Expect::Anything)?;
+                (transaction, client)
+            }
+        };
+        let changed = Changed::Client { client_id: client.client_id.clone() };
+        self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
+    }
+
+    /// Since when tokens of a new client called `client_id` may be good: after the deletion of an earlier one.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn tokens_valid_from(&self, client_id: &ClientId, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let tombstone = self.item(Key::ClientTombstone(client_id)).await?;
+        let deleted_at = tombstone.and_then(|item| number(&item, "deleted_at")).map(Timestamp::from_unix);
+        Ok(deleted_at.map_or(now, |deleted_at| now.max(deleted_at.plus(1))))
+    }
+
+    /// Makes the first admin client, once; `force` makes another.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn bootstrap(&self, client: &Client, force: bool, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let table = self.table.as_str();
+        let marker = ItemBuilder::new(Key::Bootstrap).number("at", fresh.now.unix()).text("client_id", client.client_id.to_string()).build();
+        let name = ItemBuilder::new(Key::ClientName(&client.metadata.client_name)).text("client_id", client.client_id.to_string()).build();
+        let transaction = Transaction::default()
+            .put(table, marker, if force { Expect::Anything } else { Expect::Absent })?
+            .put(table, client_item(client)?, Expect::Absent)?
+            .put(table, name, Expect::Absent)?;
+        let changed = Changed::Client { client_id: client.client_id.clone() };
+        self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
+    }
+
+    /// The client that the bootstrap made, if there was one.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn bootstrapped(&self) -> Result<Option<ClientId>, StoreError> {
+        let marker = self.item(Key::Bootstrap).await?;
+        Ok(marker.and_then(|item| text(&item, "client_id").and_then(ClientId::parse)))
+    }
+
+    /// Replaces the Apis, if they are still the version before.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn change_apis(&self, apis: &Apis, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let stored = StoredApis { apis: apis.stored().cloned().collect(), version: apis.version };
+        let item = ItemBuilder::new(Key::Apis).doc(&stored)?.version(apis.version).build();
+        let transaction = Transaction::default().put(&self.table, item, Expect::Version(apis.version - 1))?;
+        self.transact(self.noted(transaction, Some(&Changed::Apis), audit, fresh)?).await
+    }
+
+    /// Replaces the key set, if it is still the version before, and stores the sealed private halves of new keys.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn change_keys(&self, keys: &KeySet, sealed: Vec<(String, Vec<u8>)>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let item = ItemBuilder::new(Key::Keys).doc(keys)?.version(keys.version).build();
+        let mut transaction = Transaction::default().put(&self.table, item, Expect::Version(keys.version - 1))?;
+        for (kid, sealed) in sealed {
+            let item = ItemBuilder::new(Key::SealedKey(&kid)).bytes("sealed", sealed).build();
+            transaction = transaction.put(&self.table, item, Expect::Absent)?;
+        }
+        self.transact(self.noted(transaction, Some(&Changed::Keys), audit, fresh)?).await
+    }
+
+    /// The sealed private half of a key.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn sealed_key(&self, kid: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let item = self.item(Key::SealedKey(kid)).await?;
+        Ok(item.and_then(|item| item.get("sealed").and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref().to_vec())))
+    }
+
+    /// Writes the record of a token that is about to be shown. Its key is fresh, so a retry overwrites only itself.
+    ///
+    /// # Errors
+    /// Where the table did not answer: then the token must not be shown.
+    pub async fn put_token(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        self.put(token_item(record)?).await
+    }
+
+    /// Revokes a token. The write is the same however often it is made, so it needs no condition.
+    ///
+    /// # Errors
+    /// Where the table did not answer: then the token lives on.
+    pub async fn revoke_token(&self, record: &TokenRecord, audit: &AuditEvent, fresh: &Fresh) -> Result<(), StoreError> {
+        let key = Key::Token(&record.claims.jti);
+        let mut update = Update::builder().table_name(&self.table).set_key(Some(key.attributes()));
+        let mut sets = vec!["revoked_at = if_not_exists(revoked_at, :now)".to_owned()];
+        update = update.expression_attribute_values(":now", AttributeValue::N(fresh.now.unix().to_string()));
+        // Where only revocations are recorded, this write is the record.
+        for (place, (name, value)) in token_item(record)?.into_iter().filter(|(name, _)| name != "pk" && name != "sk").enumerate() {
+            sets.push(format!("#{place} = if_not_exists(#{place}, :{place})"));
+            update = update.expression_attribute_names(format!("#{place}"), name).expression_attribute_values(format!(":{place}"), value);
+        }
+        let update = update.update_expression(format!("SET {}", sets.join(", "))).build();
+        let update = update.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let changed = Changed::Token { jti: record.claims.jti.clone() };
+        let transaction = self.noted(Transaction::default().update(update), Some(&changed), audit, fresh)?;
+        match self.transact(transaction).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
+        }
+    }
+
+    /// Notes that a secret was used on this UTC day, unless the client was changed since it was read: then the next use notes it.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn note_secret_use(&self, client: &Client, secret_id: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut noted = client.clone();
+        for secret in noted.secrets.iter_mut().filter(|secret| secret.secret_id == secret_id) {
+            secret.last_used_on = Some(now.day());
+        }
+        // The same version: what is noted here is nobody's decision, and an administrator's write must not lose to it.
+        let transaction = Transaction::default().put(&self.table, client_item(&noted)?, Expect::Version(client.version))?;
+        self.transact(transaction).await.map(|_| ())
+    }
+
+    /// The entries of the feed written since `from`; the caller may have seen some of them. In the order of the writers' clocks.
+    ///
+    /// # Errors
+    /// Where the table did not answer for the whole time.
+    pub async fn feed_since(&self, from: Timestamp, now: Timestamp, seen: &HashSet<String>) -> Result<Vec<(String, Changed)>, StoreError> {
+        let start = moment(from.minus(FEED_OVERLAP), "");
+        // A writer's clock may also be ahead, and then across the border of the next partition.
+        let buckets = from.minus(FEED_OVERLAP).unix() / FEED_BUCKET..=now.plus(FEED_OVERLAP).unix() / FEED_BUCKET;
+        let mut entries = Vec::new();
+        for bucket in buckets {
+            let mut pages = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk >= :from")
+                .expression_attribute_values(":pk", AttributeValue::S(feed_partition(bucket)))
+                .expression_attribute_values(":from", AttributeValue::S(start.clone()))
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(item) = pages.next().await {
+                let item: Item = item.map_err(unavailable)?;
+                let place = text(&item, "sk").unwrap_or_default();
+                if !seen.contains(place) {
+                    entries.push((place.to_owned(), doc(&item)?));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// `transaction` with its entries in the feed and in the audit trail.
+    fn noted(&self, transaction: Transaction, changed: Option<&Changed>, audit: &AuditEvent, fresh: &Fresh) -> Result<Transaction, StoreError> {
+        let mut transaction = transaction;
+        if let Some(changed) = changed {
+            let item = ItemBuilder::new(Key::Feed { at: fresh.now, id: &fresh.id("feed") }).doc(changed)?.ttl(fresh.now.plus(FEED_LIFE)).build();
+            transaction = transaction.put(&self.table, item, Expect::Anything)?;
+        }
+        transaction.put(&self.table, audit_item(audit, fresh)?, Expect::Anything)
+    }
+}
+
+fn client_item(client: &Client) -> Result<Item, StoreError> {
+    let builder = ItemBuilder::new(Key::Client(&client.client_id)).doc(client)?.version(client.version);
+    Ok(builder.listed(CLIENTS_LIST.to_owned(), client.client_id.to_string()).build())
+}
+
+fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
+    let claims = &record.claims;
+    let list = token_list(&claims.client_id, token_list_of(&claims.jti));
+    let builder = ItemBuilder::new(Key::Token(&claims.jti)).doc(record)?.ttl(claims.exp.plus(3_600));
+    Ok(builder.listed(list, moment(claims.iat, &claims.jti)).build())
+}
+
+fn audit_item(audit: &AuditEvent, fresh: &Fresh) -> Result<Item, StoreError> {
+    let id = fresh.id("audit");
+    let builder = ItemBuilder::new(Key::Audit { at: fresh.now, id: &id }).doc(audit)?.ttl(fresh.now.plus(AUDIT_LIFE));
+    Ok(match &audit.client_id {
+        Some(client_id) => builder.listed(audit_list(client_id), moment(fresh.now, &id)).build(),
+        None => builder.build(),
+    })
+}

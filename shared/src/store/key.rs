@@ -1,0 +1,129 @@
+//! The key grammar. A key is made from a typed value, so that a value of one kind can never be found as another (CVE-2026-4282).
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::oauth::ids::ClientId;
+use crate::oauth::time::Timestamp;
+
+/// The primary key of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// A client.
+    Client(&'a ClientId),
+    /// That a client's name is taken.
+    ClientName(&'a str),
+    /// What remains of a deleted client while its tokens could still live.
+    ClientTombstone(&'a ClientId),
+    /// All Apis.
+    Apis,
+    /// The public halves and the dates of all signing keys.
+    Keys,
+    /// The sealed private half of one signing key.
+    SealedKey(&'a str),
+    /// The record of an access token, by `jti`.
+    Token(&'a str),
+    /// An entry of the change feed.
+    Feed {
+        /// When it was written.
+        at: Timestamp,
+        /// Tells entries of one second apart.
+        id: &'a str,
+    },
+    /// An entry of the audit trail.
+    Audit {
+        /// When it was written.
+        at: Timestamp,
+        /// Tells entries of one second apart.
+        id: &'a str,
+    },
+    /// A client's counts of one UTC day.
+    Usage {
+        /// Whose.
+        client_id: &'a ClientId,
+        /// `2026-11-20`.
+        day: &'a str,
+    },
+    /// The whole server's counts of one UTC day.
+    Stats {
+        /// `2026-11-20`.
+        day: &'a str,
+    },
+    /// That the first admin client was made.
+    Bootstrap,
+}
+
+/// How many seconds one partition of the change feed covers.
+pub(crate) const FEED_BUCKET: u64 = 600;
+
+impl Key<'_> {
+    /// The partition key.
+    pub fn partition(&self) -> String {
+        match self {
+            Self::Client(id) => format!("client#{id}"),
+            Self::ClientName(name) => format!("client-name#{name}"),
+            Self::ClientTombstone(id) => format!("deleted-client#{id}"),
+            Self::Apis => "apis".to_owned(),
+            Self::Keys => "keys".to_owned(),
+            Self::SealedKey(kid) => format!("key#{kid}"),
+            Self::Token(jti) => format!("token#{jti}"),
+            Self::Feed { at, .. } => feed_partition(at.unix() / FEED_BUCKET),
+            Self::Audit { at, .. } => format!("audit#{}", at.day()),
+            Self::Usage { client_id, .. } => format!("usage#{client_id}"),
+            Self::Stats { .. } => "stats".to_owned(),
+            Self::Bootstrap => "bootstrap".to_owned(),
+        }
+    }
+
+    /// The sort key: the kind of the item where a partition holds one, its place where it holds many.
+    pub fn sort(&self) -> String {
+        match self {
+            Self::Client(_) => "client".to_owned(),
+            Self::ClientName(_) => "client-name".to_owned(),
+            Self::ClientTombstone(_) => "deleted-client".to_owned(),
+            Self::Apis => "apis".to_owned(),
+            Self::Keys => "keys".to_owned(),
+            Self::SealedKey(_) => "key".to_owned(),
+            Self::Token(_) => "token".to_owned(),
+            Self::Feed { at, id } | Self::Audit { at, id } => moment(*at, id),
+            Self::Usage { day, .. } | Self::Stats { day } => (*day).to_owned(),
+            Self::Bootstrap => "bootstrap".to_owned(),
+        }
+    }
+
+    pub(crate) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([("pk".to_owned(), AttributeValue::S(self.partition())), ("sk".to_owned(), AttributeValue::S(self.sort()))])
+    }
+}
+
+/// The partition of the change feed with the number `bucket`.
+pub(crate) fn feed_partition(bucket: u64) -> String {
+    format!("feed#{bucket}")
+}
+
+/// A sort key that orders by time.
+pub(crate) fn moment(at: Timestamp, id: &str) -> String {
+    format!("{:012}#{id}", at.unix())
+}
+
+/// The list that every client stands in.
+pub(crate) const CLIENTS_LIST: &str = "clients";
+
+/// The list that a client's audit entries stand in.
+pub(crate) fn audit_list(client_id: &ClientId) -> String {
+    format!("audit#client#{client_id}")
+}
+
+/// How many lists a client's token records are spread over, so that a busy client heats no partition of the index.
+pub(crate) const TOKEN_LISTS: u8 = 8;
+
+/// The list that a token record stands in.
+pub(crate) fn token_list(client_id: &ClientId, list: u8) -> String {
+    format!("tokens#{client_id}#{list}")
+}
+
+/// Which of its client's lists a token record stands in.
+pub(crate) fn token_list_of(jti: &str) -> u8 {
+    jti.bytes().fold(0_u8, u8::wrapping_add) % TOKEN_LISTS
+}

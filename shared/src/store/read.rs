@@ -1,0 +1,131 @@
+//! Consistent reads by primary key: everything that a decision needs, in one round trip.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+
+use super::item::{Item, StoredApis, doc, text, token_record};
+use super::key::Key;
+use super::{Store, StoreError, unavailable};
+use crate::oauth::access_token::TokenRecord;
+use crate::oauth::api::Apis;
+use crate::oauth::client::Client;
+use crate::oauth::ids::ClientId;
+use crate::oauth::keys::KeySet;
+
+/// How often keys that DynamoDB left unprocessed are asked for again.
+const ATTEMPTS: u32 = 4;
+
+/// A set of keys to be read in one round trip.
+pub struct Batch<'s> {
+    store: &'s Store,
+    keys: Vec<(String, String)>,
+}
+
+/// What a batch found: an absent item was not there.
+#[derive(Debug, Default)]
+pub struct Found(HashMap<String, Item>);
+
+impl Store {
+    /// An empty batch.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { store: self, keys: Vec::with_capacity(5) }
+    }
+
+    /// One item.
+    pub(crate) async fn item(&self, key: Key<'_>) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        Ok(request.send().await.map_err(unavailable)?.item)
+    }
+}
+
+impl Batch<'_> {
+    /// Adds a key; a key that is already there is read once.
+    pub fn with(mut self, key: Key<'_>) -> Self {
+        let pair = (key.partition(), key.sort());
+        if !self.keys.contains(&pair) {
+            self.keys.push(pair);
+        }
+        self
+    }
+
+    /// Adds a key if there is one.
+    pub fn with_some(self, key: Option<Key<'_>>) -> Self {
+        match key {
+            Some(key) => self.with(key),
+            None => self,
+        }
+    }
+
+    /// Reads all of them, consistently, in one round trip (more only where DynamoDB leaves some unprocessed).
+    ///
+    /// # Errors
+    /// Where the table did not answer for all of them.
+    pub async fn read(self) -> Result<Found, StoreError> {
+        let mut found = Found::default();
+        if self.keys.is_empty() {
+            return Ok(found);
+        }
+        let attributes =
+            self.keys.into_iter().map(|(pk, sk)| HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))]));
+        let mut keys: Vec<_> = attributes.collect();
+        let Store { client, table } = self.store;
+        for attempt in 0..ATTEMPTS {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let answer = client.batch_get_item().request_items(table, wanted).send().await.map_err(unavailable)?;
+            for item in answer.responses.unwrap_or_default().remove(table).unwrap_or_default() {
+                if let Some(partition) = text(&item, "pk") {
+                    found.0.insert(partition.to_owned(), item);
+                }
+            }
+            match answer.unprocessed_keys.unwrap_or_default().remove(table) {
+                Some(left) if !left.keys.is_empty() => keys = left.keys,
+                _ => return Ok(found),
+            }
+            tokio::time::sleep(Duration::from_millis(25 << attempt)).await;
+        }
+        Err(StoreError::Unavailable("keys were left unprocessed".to_owned()))
+    }
+}
+
+impl Found {
+    /// The client of this id, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn client(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
+        self.0.get(&Key::Client(client_id).partition()).map(doc).transpose()
+    }
+
+    /// All Apis; none but the admin API where nobody made one yet.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn apis(&self) -> Result<Apis, StoreError> {
+        let stored = self.0.get(&Key::Apis.partition()).map(doc::<StoredApis>).transpose()?;
+        Ok(stored.unwrap_or(StoredApis { apis: Vec::new(), version: 0 }).into())
+    }
+
+    /// The key set, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn keys(&self) -> Result<Option<KeySet>, StoreError> {
+        self.0.get(&Key::Keys.partition()).map(doc).transpose()
+    }
+
+    /// The record of this token, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn token(&self, jti: &str) -> Result<Option<TokenRecord>, StoreError> {
+        self.0.get(&Key::Token(jti).partition()).map(token_record).transpose()
+    }
+
+    /// Takes over what another read found.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}

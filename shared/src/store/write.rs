@@ -1,0 +1,129 @@
+//! Conditional writes: the condition is in the write, and its failure is a fact to decide on, not an error.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+
+use super::item::Item;
+use super::key::Key;
+use super::{Store, StoreError, unavailable};
+
+/// How a conditional write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// It is done.
+    Done,
+    /// Somebody else was first: nothing was written; read again and decide again.
+    Stale,
+    /// What was to be new exists already: nothing was written.
+    Exists,
+}
+
+/// What must be true of an item for its write to happen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expect {
+    Anything,
+    /// It does not exist.
+    Absent,
+    /// It has this version; zero: it does not exist yet.
+    Version(u64),
+}
+
+/// The writes of one transaction, each with what becomes of the commit if its condition fails.
+#[derive(Default)]
+pub(crate) struct Transaction {
+    writes: Vec<TransactWriteItem>,
+    on_failure: Vec<Commit>,
+}
+
+/// How often a transaction that met another one is tried again.
+const ATTEMPTS: u32 = 4;
+
+impl Transaction {
+    pub(crate) fn put(mut self, table: &str, item: Item, expect: Expect) -> Result<Self, StoreError> {
+        let put = Put::builder().table_name(table).set_item(Some(item));
+        let put = match expect {
+            Expect::Anything => put,
+            Expect::Absent | Expect::Version(0) => put.condition_expression("attribute_not_exists(pk)"),
+            Expect::Version(version) => {
+                put.condition_expression("v = :read").expression_attribute_values(":read", AttributeValue::N(version.to_string()))
+            }
+        };
+        let put = put.build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.push(TransactWriteItem::builder().put(put).build(), expect);
+        Ok(self)
+    }
+
+    pub(crate) fn delete(mut self, table: &str, key: Key<'_>, expect: Expect) -> Result<Self, StoreError> {
+        let delete = Delete::builder().table_name(table).set_key(Some(key.attributes()));
+        let delete = match expect {
+            Expect::Version(version) => {
+                delete.condition_expression("v = :read").expression_attribute_values(":read", AttributeValue::N(version.to_string()))
+            }
+            Expect::Anything | Expect::Absent => delete,
+        };
+        let delete = delete.build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.push(TransactWriteItem::builder().delete(delete).build(), expect);
+        Ok(self)
+    }
+
+    pub(crate) fn update(mut self, update: Update) -> Self {
+        self.push(TransactWriteItem::builder().update(update).build(), Expect::Anything);
+        self
+    }
+
+    fn push(&mut self, write: TransactWriteItem, expect: Expect) {
+        self.writes.push(write);
+        self.on_failure.push(if matches!(expect, Expect::Absent) { Commit::Exists } else { Commit::Stale });
+    }
+}
+
+impl Store {
+    /// Writes all or nothing.
+    ///
+    /// The SDK gives the request a token of its own and repeats it with each of its retries, so a first try whose answer was lost is
+    /// recognised by DynamoDB and not taken for somebody else's write.
+    pub(crate) async fn transact(&self, transaction: Transaction) -> Result<Commit, StoreError> {
+        let Transaction { writes, on_failure } = transaction;
+        for attempt in 0..ATTEMPTS {
+            let request = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
+            let error = match request.send().await {
+                Ok(_) => return Ok(Commit::Done),
+                Err(error) => error,
+            };
+            match refusal(&error, &on_failure) {
+                Some(Refusal::Condition(commit)) => return Ok(commit),
+                Some(Refusal::Contention) if attempt + 1 < ATTEMPTS => tokio::time::sleep(Duration::from_millis(20 << attempt)).await,
+                _ => return Err(unavailable(error)),
+            }
+        }
+        Err(StoreError::Unavailable("other transactions kept being first".to_owned()))
+    }
+
+    /// Writes one item, whatever was there.
+    pub(crate) async fn put(&self, item: Item) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await.map_err(unavailable)?;
+        Ok(())
+    }
+}
+
+enum Refusal {
+    Condition(Commit),
+    Contention,
+}
+
+/// Why a transaction was cancelled, if it was: a failed condition counts before contention, contention before everything else.
+fn refusal<R>(error: &SdkError<TransactWriteItemsError, R>, on_failure: &[Commit]) -> Option<Refusal> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else { return None };
+    let reasons = cancelled.cancellation_reasons();
+    let failed = reasons.iter().zip(on_failure).find(|(reason, _)| reason.code() == Some("ConditionalCheckFailed"));
+    if let Some((_, commit)) = failed {
+        return Some(Refusal::Condition(*commit));
+    }
+    let met_another =
+        reasons.iter().any(|reason| matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")));
+    met_another.then_some(Refusal::Contention)
+}
