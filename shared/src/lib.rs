@@ -11,6 +11,11 @@
 //! 7009 [`oauth::revocation`] · 7515, 8725 [`oauth::jws`] · 7517 [`oauth::keys`] · 7591 [`oauth::registration`] ·
 //! 7662 [`oauth::introspection`] · 8414, 9728 [`oauth::metadata`] · 8707 [`oauth::scope`] · 9068 [`oauth::access_token`].
 
+#[cfg(feature = "aws")]
+pub mod endpoints;
 pub mod oauth;
+pub mod routes;
+#[cfg(feature = "aws")]
+pub mod runtime;
 #[cfg(feature = "aws")]
 pub mod store;

@@ -103,6 +103,13 @@ pub struct VerificationKey {
     pub(crate) key: DecodingKey,
 }
 
+impl VerificationKey {
+    /// The key's name.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+}
+
 /// `BASE64URL(header) . BASE64URL(payload)`, ready to be signed by the key `kid` (RFC 7515 §5.1).
 pub fn signing_input(kid: &str, alg: SigningAlg, payload: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut input = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Header { typ: TYP, alg, kid })?);

@@ -1,0 +1,60 @@
+//! `make bench`: what the functions cost, in one run beside what they cannot cost less than.
+//!
+//! The release binaries run as processes behind a Lambda Runtime API, one event at a time, with an embedded DynamoDB in
+//! this process. CPU is what the kernel booked on the function's process alone, so neither the store's speed nor the
+//! Runtime API's counts. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
+//!
+//! `bench --quick` runs a tenth of the events: enough to see that all works, too few to judge by.
+//! `bench --floors` leaves our functions out.
+
+mod cpu;
+mod floors;
+mod function;
+mod raw;
+mod report;
+mod seed;
+mod store;
+mod subject;
+
+use function::Plan;
+use report::Report;
+
+/// What can go wrong here ends the run with its sentence.
+type Error = Box<dyn std::error::Error>;
+
+// One thread: the Runtime API, the store and the driver on one core, the function alone on the other.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [raw::FIRST_RANDOM | raw::FIRST_SIGNATURE] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        return raw::first_use(&arguments.concat());
+    }
+    if let Some(unknown) = arguments.iter().find(|argument| !["--quick", "--floors"].contains(&argument.as_str())) {
+        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors]").into());
+    }
+    let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };
+
+    let raw = raw::measure()?;
+    let endpoint = store::start().await?;
+    let floors = floors::subjects(&endpoint);
+    let mut groups = Vec::new();
+    if given("--floors") {
+        groups.push(floors);
+    } else {
+        let setup = seed::seed(&endpoint, plan.long).await?;
+        groups.push(floors.into_iter().chain(subject::subjects(&setup)).collect());
+        // Alone: it kills the tokens that the others use, and the authorizers would hear of it.
+        groups.push(vec![subject::revoke(&setup)]);
+    }
+    let mut functions = Vec::new();
+    for group in &groups {
+        functions.extend(function::measure(group, &plan).await?);
+    }
+
+    let report = Report { raw, functions };
+    print!("{}", report.table()?);
+    // This program is `target/release/bench`.
+    std::fs::write(function::binary("../bench.json")?, format!("{:#}\n", report.json()))?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! `/admin/v1`: the admin API.
+//!
+//! Needs: everything in the table but sealed keys (read and write), sealed keys (write), the seal (seal).
+
+use std::sync::Arc;
+
+use shared::endpoints::{admin, evidence::Evidence, rotate};
+use shared::runtime::{Error, Runtime, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let runtime = Runtime::start()?;
+    let keyring = runtime.keyring(Some(runtime.sealer()?)).await?;
+    let rotate = Arc::new(rotate::Endpoint { store: runtime.store(), keyring: Arc::clone(&keyring) });
+    let evidence = Evidence { store: runtime.store(), keyring };
+    let endpoint = admin::Endpoint { evidence, rotate, enabled: runtime.config.admin_api };
+
+    serve(|request, fresh| endpoint.handle(request, fresh)).await
+}

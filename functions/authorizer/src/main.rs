@@ -1,0 +1,16 @@
+//! The request authorizer of API Gateway: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`.
+//!
+//! Needs: clients, Apis, keys, token records and the feed (read), the counts (write).
+
+use shared::endpoints::authorizer::Endpoint;
+use shared::runtime::{Error, Runtime, now, serve_authorizer};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let runtime = Runtime::start()?;
+    let keyring = runtime.unread_keyring();
+    let endpoint = Endpoint::new(runtime.store(), keyring, runtime.config.authorizer_response, runtime.config.feed_seconds);
+    endpoint.warm(now()).await?;
+
+    serve_authorizer(endpoint).await
+}

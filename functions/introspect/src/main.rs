@@ -1,0 +1,14 @@
+//! `POST /oauth2/introspect` (RFC 7662) and, where it is switched on, `POST /oauth2/tokeninfo`.
+//!
+//! Needs: clients, Apis, keys and token records (read), the counts (write).
+
+use shared::endpoints::{Tally, introspect::Endpoint};
+use shared::runtime::{Error, Runtime, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let runtime = Runtime::start()?;
+    let endpoint = Endpoint { evidence: runtime.evidence().await?, tokeninfo: runtime.config.tokeninfo, tally: Tally::default() };
+
+    serve(|request, fresh| endpoint.handle(request, fresh)).await
+}

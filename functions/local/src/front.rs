@@ -1,0 +1,99 @@
+//! The HTTP server: the authorization server's own paths go to its functions, every other path to the model of the gateway.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+use shared::endpoints::{Request, Response, respond_unavailable, respond_unreadable};
+use shared::oauth::fresh::Fresh;
+use shared::oauth::ids::Issuer;
+use shared::routes::is_ours;
+use shared::runtime::{self, Error};
+use tokio::net::TcpListener;
+
+use crate::gateway::{self, Authorization};
+use crate::node::Node;
+use crate::processes::Processes;
+
+/// More than any endpoint reads; they refuse what is longer than their own bound.
+const LONGEST_BODY: usize = 1 << 20;
+
+/// Who answers: the endpoints in this process, or the deployed binaries.
+pub enum Functions {
+    /// In this process.
+    Here(Box<Node>),
+    /// As processes behind a Lambda Runtime API.
+    Processes(Processes),
+}
+
+impl Functions {
+    /// The answer to a request to the authorization server or to an API behind the gateway.
+    pub async fn answer(&self, request: Request, fresh: Fresh) -> Response {
+        if !is_ours(request.path_under(self.issuer())) {
+            let authorization = self.authorize(gateway::event(&request), fresh).await;
+            return gateway::answer(&request, authorization);
+        }
+        let answer = match self {
+            Self::Here(node) => node.answer(request, fresh).await,
+            Self::Processes(processes) => processes.answer(&request).await,
+        };
+        answer.unwrap_or_else(not_found)
+    }
+
+    async fn authorize(&self, event: Value, fresh: Fresh) -> Authorization {
+        match self {
+            Self::Processes(processes) => processes.authorize(&event).await,
+            Self::Here(node) => {
+                let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+                let answer = node.authorizer.handle(event, fresh).await.map_err(|failure| failure.to_string())?;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn issuer(&self) -> &Issuer {
+        match self {
+            Self::Here(node) => &node.config().issuer,
+            Self::Processes(processes) => processes.issuer(),
+        }
+    }
+}
+
+fn not_found() -> Response {
+    let mut response = Response::new(Bytes::from_static(br#"{"error":"not_found","error_description":"there is nothing at this path"}"#));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Serves HTTP on `listener` until `stop` resolves.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(listener: TcpListener, functions: Arc<Functions>, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let functions = Arc::clone(&functions);
+        async move { respond(&functions, request).await }
+    });
+    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(|error| Error::new(error.to_string()))
+}
+
+async fn respond(functions: &Functions, request: axum::extract::Request) -> http::Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
+        let mut response = respond_unreadable("the body is longer than 64 kB");
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return response.map(Body::from);
+    };
+    let Some(query) = runtime::decoded_query(parts.uri.query().unwrap_or_default()) else {
+        return respond_unreadable("the query is not valid UTF-8 or its percent-encoding is malformed").map(Body::from);
+    };
+    let path = parts.uri.path().to_owned();
+    let request = Request { method: parts.method, path, query, headers: parts.headers, body };
+    match runtime::fresh() {
+        Ok(fresh) => functions.answer(request, fresh).await.map(Body::from),
+        Err(_) => respond_unavailable().map(Body::from),
+    }
+}

@@ -1,0 +1,87 @@
+//! All functions in one process: one of each endpoint, as the functions' `main.rs` make them.
+
+use std::sync::Arc;
+
+use shared::endpoints::evidence::Evidence;
+use shared::endpoints::{Keyring, Request, Response, Tally, admin, authorizer, introspect, metadata, revoke, rotate, token};
+use shared::oauth::fresh::Fresh;
+use shared::routes::{Function, function_of};
+use shared::runtime::{Config, Error};
+use shared::store::{Sealer, Store};
+
+/// One of each endpoint on one table.
+pub struct Node {
+    /// The table.
+    pub store: Store,
+    /// The authorizer.
+    pub authorizer: authorizer::Endpoint,
+    /// Key rotation.
+    pub rotate: Arc<rotate::Endpoint>,
+    /// The admin API.
+    pub admin: admin::Endpoint,
+    token: token::Endpoint,
+    introspect: introspect::Endpoint,
+    revoke: revoke::Endpoint,
+    metadata: metadata::Endpoint,
+    config: Config,
+}
+
+impl Node {
+    /// The endpoints, configured.
+    pub fn new(config: Config, store: Store, sealer: Sealer) -> Self {
+        let keyring = Arc::new(Keyring::new(store.clone(), Some(sealer), config.issuer.clone()));
+        let evidence = || Evidence { store: store.clone(), keyring: Arc::clone(&keyring) };
+        let rotate = Arc::new(rotate::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring) });
+        let feed_seconds = config.feed_seconds;
+        Self {
+            token: token::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring), feed_seconds, tally: Tally::default() },
+            introspect: introspect::Endpoint { evidence: evidence(), tokeninfo: config.tokeninfo, tally: Tally::default() },
+            revoke: revoke::Endpoint { evidence: evidence(), tally: Tally::default() },
+            metadata: metadata::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring), feed_seconds },
+            admin: admin::Endpoint { evidence: evidence(), rotate: Arc::clone(&rotate), enabled: config.admin_api },
+            // The authorizer's keys are its own, as they are when it is deployed: what it knows comes by its feed.
+            authorizer: authorizer::Endpoint::new(
+                store.clone(),
+                Arc::new(Keyring::new(store.clone(), None, config.issuer.clone())),
+                config.authorizer_response,
+                feed_seconds,
+            ),
+            rotate,
+            store,
+            config,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Creates the table where it is missing, and the first signing key.
+    ///
+    /// # Errors
+    /// Where the engine or the seal refuses.
+    pub async fn prepare(&self, fresh: &Fresh) -> Result<(), Error> {
+        self.store.create_table().await?;
+        self.rotate.rotate(rotate::Rotation::Due, "schedule", fresh).await?;
+        Ok(())
+    }
+
+    /// The answer of the function that serves the path; `None` where none does.
+    pub async fn answer(&self, request: Request, fresh: Fresh) -> Option<Response> {
+        Some(match function_of(request.path_under(&self.config.issuer))? {
+            Function::Token => self.token.handle(request, fresh).await,
+            Function::Introspect => self.introspect.handle(request, fresh).await,
+            Function::Revoke => self.revoke.handle(request, fresh).await,
+            Function::Metadata => self.metadata.handle(request, fresh).await,
+            Function::Admin => self.admin.handle(request, fresh).await,
+        })
+    }
+
+    /// Writes what was counted and not yet written.
+    pub async fn flush(&self) {
+        for tally in [&self.token.tally, &self.introspect.tally, &self.revoke.tally, &self.authorizer.tally] {
+            tally.flush(&self.store).await;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `/admin/v1/apis`.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::super::respond::{self, Response};
+use super::super::rotate::Rotation;
+use super::problem::Problem;
+use super::{ATTEMPTS, Context, body, object, page};
+use crate::oauth::api::{Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
+use crate::oauth::ids::Name;
+use crate::oauth::registration::Invalid;
+use crate::store::{Commit, Key};
+
+const MEMBERS: [&str; 12] = [
+    "name",
+    "audience",
+    "base_path",
+    "gateway",
+    "scopes",
+    "access",
+    "basic_auth",
+    "access_token_ttl",
+    "signing_alg",
+    "token_records",
+    "resource_server_client_id",
+    "tags",
+];
+
+impl Context<'_> {
+    pub(super) async fn list_apis(&self) -> Result<Response, Problem> {
+        self.caller.require("apis.read")?;
+        let apis = self.apis().await?;
+        let after = self.cursor()?.unwrap_or_default();
+        let limit = self.limit()?;
+        let mut rest: Vec<&Api> = apis.stored().filter(|api| api.metadata.name.as_str() > after.as_str()).collect();
+        rest.sort_unstable_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        let next = rest.get(limit.saturating_sub(1)).filter(|_| rest.len() > limit).map(|api| api.metadata.name.to_string());
+        Ok(page(rest.into_iter().take(limit).map(shown).collect(), next))
+    }
+
+    pub(super) async fn create_api(&self) -> Result<Response, Problem> {
+        self.caller.require("apis.write")?;
+        let metadata = body::read::<ApiMetadata>(body::object(self.request, false)?, &MEMBERS)?.checked()?;
+        let now = self.fresh.now;
+        let records_since = (metadata.token_records == TokenRecords::Full).then_some(now);
+        let api = Api { metadata, created_at: now, updated_at: now, records_since, version: 1 };
+        self.first_key(&api).await?;
+        self.changed_apis("api.created", &api.metadata.name, |apis| apis.with(api.clone(), None).map_err(conflict)).await?;
+        Ok(object(StatusCode::CREATED, &shown(&api), api.version))
+    }
+
+    pub(super) async fn show_api(&self, name: &str) -> Result<Response, Problem> {
+        self.caller.require("apis.read")?;
+        let apis = self.apis().await?;
+        let api = apis.named(name).ok_or(Problem::NotFound)?;
+        Ok(object(StatusCode::OK, &shown(api), api.version))
+    }
+
+    pub(super) async fn change_api(&self, name: &str) -> Result<Response, Problem> {
+        self.caller.require("apis.write")?;
+        let patch = body::object(self.request, false)?;
+        let name = Name::parse(name).ok_or(Problem::NotFound)?;
+        let patched = |apis: &Apis| {
+            let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
+            self.if_match(api.version)?;
+            self.patched(api, patch.clone())
+        };
+        self.first_key(&patched(&self.apis().await?)?).await?;
+        let apis = self.changed_apis("api.changed", &name, |apis| apis.with(patched(apis)?, Some(&name)).map_err(conflict)).await?;
+        let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
+        Ok(object(StatusCode::OK, &shown(api), api.version))
+    }
+
+    pub(super) async fn delete_api(&self, name: &str) -> Result<Response, Problem> {
+        self.caller.require("apis.write")?;
+        let name = Name::parse(name).ok_or(Problem::NotFound)?;
+        self.changed_apis("api.deleted", &name, |apis| {
+            self.if_match(apis.named(name.as_str()).ok_or(Problem::NotFound)?.version)?;
+            Ok(apis.without(&name))
+        })
+        .await?;
+        Ok(respond::empty(StatusCode::NO_CONTENT))
+    }
+
+    fn patched(&self, api: &Api, patch: Map<String, Value>) -> Result<Api, Problem> {
+        // Its tokens and its clients' scopes are of this audience, and everything refers to it by this name.
+        let fixed = [("name", api.metadata.name.as_str()), ("audience", api.metadata.audience.as_str())];
+        let moved = |(name, value): &(&str, &str)| patch.get(*name).is_some_and(|new| new != value);
+        if let Some((name, _)) = fixed.iter().find(|member| moved(member)) {
+            return Err(vec![Invalid::new(format!("/{name}"), "cannot be changed, make another api")].into());
+        }
+        let mut members = metadata_members(&api.metadata);
+        body::merge(&mut members, patch);
+        let metadata = body::read::<ApiMetadata>(members, &MEMBERS)?.checked()?;
+        let records_since = match metadata.token_records {
+            TokenRecords::Revocations => None,
+            // Tokens that are being issued at this moment may still go without a record.
+            TokenRecords::Full => api.records_since.or(Some(self.fresh.now.plus(60))),
+        };
+        Ok(Api { metadata, updated_at: self.fresh.now, records_since, version: api.version + 1, created_at: api.created_at })
+    }
+
+    /// An Api that wants RS256 brings the first key of it about.
+    async fn first_key(&self, api: &Api) -> Result<(), Problem> {
+        let alg = api.metadata.signing_alg;
+        self.endpoint.rotate.rotate(Rotation::First(alg), &self.caller.actor, self.fresh).await?;
+        Ok(())
+    }
+
+    async fn apis(&self) -> Result<Apis, Problem> {
+        Ok(self.store().batch().with(Key::Apis).read().await?.apis()?)
+    }
+
+    /// Reads the Apis, changes them and commits; again where somebody else was first.
+    async fn changed_apis(&self, event: &str, name: &Name, change: impl Fn(&Apis) -> Result<Apis, Problem>) -> Result<Apis, Problem> {
+        for _ in 0..ATTEMPTS {
+            let changed = change(&self.apis().await?)?;
+            let audit = self.audit(event, None, Some(name.as_str()));
+            if self.store().change_apis(&changed, &audit, self.fresh).await? == Commit::Done {
+                return Ok(changed);
+            }
+        }
+        Err(Problem::Unavailable("the apis kept changing".to_owned()))
+    }
+}
+
+fn conflict(conflict: ApiConflict) -> Problem {
+    Problem::Conflict(match conflict {
+        ApiConflict::Name => "an api of this name exists".to_owned(),
+        ApiConflict::Audience => "an api of this audience exists".to_owned(),
+        ApiConflict::BasePath(name) => format!("the api {name} has this base_path on the same gateway"),
+        ApiConflict::FullScope(full) => format!("the full scope {full} would belong to two apis"),
+    })
+}
+
+fn metadata_members(metadata: &ApiMetadata) -> Map<String, Value> {
+    match serde_json::to_value(metadata) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// An Api as the admin API shows it: each scope also in full, as clients ask for it.
+fn shown(api: &Api) -> Value {
+    let mut members = metadata_members(&api.metadata);
+    let scopes = api.metadata.scopes.iter().map(
+        |scope| json!({"value": scope.value, "description": scope.description, "full_scope": format!("{}{}", api.metadata.audience, scope.value)}),
+    );
+    members.insert("scopes".to_owned(), scopes.collect());
+    members.insert("created_at".to_owned(), api.created_at.rfc3339().into());
+    members.insert("updated_at".to_owned(), api.updated_at.rfc3339().into());
+    members.insert("version".to_owned(), json!(api.version));
+    Value::Object(members)
+}

@@ -1,0 +1,188 @@
+//! `/admin/v1/clients`.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::super::respond::{self, Response};
+use super::problem::Problem;
+use super::{ATTEMPTS, Context, body, object, page};
+use crate::oauth::api::{ADMIN_AUDIENCE, Apis};
+use crate::oauth::client::{Client, ClientMetadata, ClientType};
+use crate::oauth::ids::ClientId;
+use crate::oauth::registration::Invalid;
+use crate::oauth::secret::{ClientSecret, StoredSecret};
+use crate::store::{ClientChange, Commit, Found, Key};
+
+const MEMBERS: [&str; 20] = [
+    "client_name",
+    "client_type",
+    "grant_types",
+    "token_endpoint_auth_method",
+    "scopes",
+    "default_scopes",
+    "roles",
+    "redirect_uris",
+    "realm",
+    "enforce_assignments",
+    "active",
+    "introspect",
+    "access_token_format",
+    "access_token_ttl",
+    "refresh_token_ttl",
+    "description",
+    "owner",
+    "contacts",
+    "tags",
+    "client_id",
+];
+
+impl Context<'_> {
+    pub(super) async fn list_clients(&self) -> Result<Response, Problem> {
+        self.caller.require("clients.read")?;
+        let listed = self.store().list_clients(self.cursor()?.as_deref(), self.limit()?).await?;
+        let tag = self.request.query("tag");
+        let has_tag = |client: &&Client| tag.is_none_or(|tag| client.metadata.tags.iter().any(|own| own.as_str() == tag));
+        Ok(page(listed.items.iter().filter(has_tag).map(shown).collect(), listed.next))
+    }
+
+    pub(super) async fn create_client(&self) -> Result<Response, Problem> {
+        self.caller.require("clients.write")?;
+        let mut members = body::object(self.request, false)?;
+        let client_id = match members.remove("client_id") {
+            None => ClientId::parse(&self.fresh.hex_id("client_id")).ok_or(Problem::NotFound)?,
+            Some(given) => given_id(&given)?,
+        };
+        let found = self.store().batch().with(Key::Apis).read().await?;
+        let metadata = body::read::<ClientMetadata>(members, &MEMBERS)?.checked(&found.apis()?)?;
+        self.guard_admin_scopes(&metadata.scopes)?;
+        let secret = (metadata.client_type == ClientType::Confidential).then(|| ClientSecret::generate(self.fresh));
+        let client = Client {
+            tokens_valid_from: self.store().tokens_valid_from(&client_id, self.fresh.now).await?,
+            client_id,
+            metadata,
+            secrets: secret.iter().map(|secret| StoredSecret::of(secret, None, self.fresh)).collect(),
+            created_at: self.fresh.now,
+            updated_at: self.fresh.now,
+            version: 1,
+        };
+        let audit = self.audit("client.created", Some(&client.client_id), None);
+        match self.store().change_client(ClientChange::Create(&client), &audit, self.fresh).await? {
+            Commit::Done => {}
+            Commit::Stale | Commit::Exists => return Err(Problem::Conflict("a client of this client_id or client_name exists".to_owned())),
+        }
+        let mut body = shown(&client);
+        if let (Some(secret), Some(stored), Some(members)) = (&secret, client.secrets.first(), body.as_object_mut()) {
+            members.insert("client_secret".to_owned(), secret.expose().into());
+            members.insert("secret_id".to_owned(), stored.secret_id.clone().into());
+        }
+        Ok(object(StatusCode::CREATED, &body, client.version))
+    }
+
+    pub(super) async fn show_client(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("clients.read")?;
+        let (client, _) = self.find_client(id).await?;
+        Ok(object(StatusCode::OK, &shown(&client), client.version))
+    }
+
+    pub(super) async fn change_client(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("clients.write")?;
+        let patch = body::object(self.request, false)?;
+        let (client, _) = self
+            .changed_client(id, "client.changed", |client, apis| {
+                let mut members = metadata_members(&client.metadata);
+                body::merge(&mut members, patch.clone());
+                let known = MEMBERS.iter().filter(|name| **name != "client_id").copied().collect::<Vec<_>>();
+                let mut metadata = body::read::<ClientMetadata>(members, &known)?;
+                // A type that changes takes its own way of authenticating with it, unless the patch says which.
+                if metadata.client_type != client.metadata.client_type && !patch.contains_key("token_endpoint_auth_method") {
+                    metadata.token_endpoint_auth_method = None;
+                }
+                let metadata = metadata.checked(apis)?;
+                self.guard_admin_scopes(&metadata.scopes)?;
+                Ok(Client { metadata, ..client })
+            })
+            .await?;
+        Ok(object(StatusCode::OK, &shown(&client), client.version))
+    }
+
+    pub(super) async fn delete_client(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("clients.write")?;
+        for _ in 0..ATTEMPTS {
+            let (client, _) = self.find_client(id).await?;
+            self.guard_admin_scopes(&client.metadata.scopes)?;
+            self.if_match(client.version)?;
+            let audit = self.audit("client.deleted", Some(&client.client_id), None);
+            if self.store().change_client(ClientChange::Delete(&client), &audit, self.fresh).await? == Commit::Done {
+                return Ok(respond::empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(Problem::Unavailable("the client kept changing".to_owned()))
+    }
+
+    pub(super) async fn revoke_client_tokens(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("tokens.write")?;
+        self.changed_client(id, "client.tokens_revoked", |client, _| Ok(client.with_tokens_revoked(self.fresh.now))).await?;
+        Ok(respond::empty(StatusCode::NO_CONTENT))
+    }
+
+    /// Reads a client, changes it and commits; again where somebody else was first.
+    pub(super) async fn changed_client(
+        &self,
+        id: &str,
+        event: &str,
+        change: impl Fn(Client, &Apis) -> Result<Client, Problem>,
+    ) -> Result<(Client, Found), Problem> {
+        for _ in 0..ATTEMPTS {
+            let (client, found) = self.find_client(id).await?;
+            self.if_match(client.version)?;
+            let old_name = client.metadata.client_name.clone();
+            let changed = Client { updated_at: self.fresh.now, ..change(client, &found.apis()?)? };
+            let audit = self.audit(event, Some(&changed.client_id), None);
+            let replace = ClientChange::Replace { client: &changed, old_name: &old_name };
+            match self.store().change_client(replace, &audit, self.fresh).await? {
+                Commit::Done => return Ok((Client { version: changed.version + 1, ..changed }, found)),
+                Commit::Exists => return Err(Problem::Conflict("a client of this client_name exists".to_owned())),
+                Commit::Stale => {}
+            }
+        }
+        Err(Problem::Unavailable("the client kept changing".to_owned()))
+    }
+
+    pub(super) async fn find_client(&self, id: &str) -> Result<(Client, Found), Problem> {
+        let client_id = ClientId::parse(id).ok_or(Problem::NotFound)?;
+        let found = self.store().batch().with(Key::Client(&client_id)).with(Key::Apis).read().await?;
+        let client = found.client(&client_id)?.ok_or(Problem::NotFound)?;
+        Ok((client, found))
+    }
+
+    /// Nobody makes, changes or gets a secret of a client that may do more than they may themselves.
+    pub(super) fn guard_admin_scopes(&self, scopes: &[String]) -> Result<(), Problem> {
+        let beyond = |full: &&String| full.strip_prefix(ADMIN_AUDIENCE).is_some_and(|value| !self.caller.holds(value));
+        match scopes.iter().find(beyond) {
+            Some(full) => Err(Problem::ScopeNotHeld(full.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn given_id(given: &Value) -> Result<ClientId, Problem> {
+    let id = given.as_str().and_then(ClientId::parse);
+    id.ok_or_else(|| vec![Invalid::new("/client_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")].into())
+}
+
+fn metadata_members(metadata: &ClientMetadata) -> Map<String, Value> {
+    match serde_json::to_value(metadata) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// A client as the admin API shows it: no secret, nor a digest of one.
+fn shown(client: &Client) -> Value {
+    let mut members = metadata_members(&client.metadata);
+    members.insert("client_id".to_owned(), client.client_id.as_str().into());
+    members.insert("created_at".to_owned(), client.created_at.rfc3339().into());
+    members.insert("updated_at".to_owned(), client.updated_at.rfc3339().into());
+    members.insert("version".to_owned(), json!(client.version));
+    Value::Object(members)
+}

@@ -1,0 +1,323 @@
+//! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`. Only the fields that are used are read.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::oauth::bearer;
+use crate::oauth::route::CanonicalPath;
+
+/// An event as API Gateway sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event {
+    version: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    method_arn: Option<String>,
+    route_arn: Option<String>,
+    authorization_token: Option<String>,
+    headers: Option<Authorization>,
+    multi_value_headers: Option<Authorization>,
+    path: Option<String>,
+    raw_path: Option<String>,
+    http_method: Option<String>,
+    request_context: Option<RequestContext>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RequestContext {
+    http: Option<HttpContext>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct HttpContext {
+    method: Option<String>,
+}
+
+/// The `Authorization` values of a header map; every other header is passed over.
+#[derive(Debug, Default)]
+struct Authorization(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+    Null(()),
+}
+
+impl<'de> Deserialize<'de> for Authorization {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Headers;
+
+        impl<'de> Visitor<'de> for Headers {
+            type Value = Authorization;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Authorization, A::Error> {
+                let mut values = Vec::new();
+                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    if !name.eq_ignore_ascii_case("authorization") {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    match map.next_value()? {
+                        OneOrMany::One(value) => values.push(value),
+                        OneOrMany::Many(many) => values.extend(many),
+                        OneOrMany::Null(()) => {}
+                    }
+                }
+                Ok(Authorization(values))
+            }
+        }
+
+        deserializer.deserialize_map(Headers)
+    }
+}
+
+/// A call that API Gateway asks about.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The ARN that names the method and path; the resource of the policy.
+    pub arn: String,
+    /// `apiId/stage`.
+    pub gateway: String,
+    /// The path; `None` where it could be read in two ways.
+    pub path: Option<CanonicalPath>,
+    /// What the call presents.
+    pub presented: Presented,
+}
+
+/// What a call presents, in its own memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Presented {
+    Nothing,
+    Bearer(String),
+    Unusable,
+}
+
+impl Call {
+    /// Whether the ARN names exactly one resource: a `*` or `?` in the path would be a wildcard in the policy (AU-13).
+    pub fn names_one_resource(&self) -> bool {
+        !self.arn.contains(['*', '?']) && self.arn.len() <= 512
+    }
+}
+
+impl Event {
+    /// Whether the gateway could take a simple response: only HTTP APIs with payload 2.0.
+    pub fn takes_simple_responses(&self) -> bool {
+        self.version.as_deref() == Some("2.0")
+    }
+
+    /// What the gateway asks about; `None` where the event is none of an authorizer's.
+    pub(super) fn call(self) -> Option<Call> {
+        let presented = self.presented();
+        let is_v2 = self.takes_simple_responses();
+        let arn = if is_v2 { self.route_arn.or(self.method_arn) } else { self.method_arn }?;
+        let place = Arn::parse(&arn)?;
+        let method = self.http_method.or_else(|| self.request_context.and_then(|context| context.http).and_then(|http| http.method));
+        // The event's method and the ARN's are the same fact said twice; where they differ, the event is not the gateway's (AU-20).
+        if method.is_some_and(|method| method != place.method) {
+            return None;
+        }
+        let sent = if is_v2 { self.raw_path } else { self.path };
+        let path = match sent {
+            Some(sent) => path_of_api(&sent, &place),
+            None => CanonicalPath::parse(place.path),
+        };
+        let gateway = place.gateway.to_owned();
+        Some(Call { gateway, path, presented, arn })
+    }
+
+    fn presented(&self) -> Presented {
+        let header = |values: &[String]| {
+            let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+            match bearer::presented(&values) {
+                bearer::Presented::Nothing => Presented::Nothing,
+                bearer::Presented::Bearer(token) => Presented::Bearer(token.to_owned()),
+                bearer::Presented::Unusable => Presented::Unusable,
+            }
+        };
+        if self.kind.as_deref() == Some("TOKEN") {
+            return header(self.authorization_token.as_ref().filter(|token| !token.is_empty()).map(std::slice::from_ref).unwrap_or_default());
+        }
+        // Several values of one header stand only in the multi-value map; a REST event has both.
+        match (&self.multi_value_headers, &self.headers) {
+            (Some(Authorization(all)), _) if !all.is_empty() => header(all),
+            (_, Some(Authorization(values))) => header(values),
+            _ => Presented::Nothing,
+        }
+    }
+}
+
+/// The path on the API, from the path as it was sent (with a stage or a base path mapping in front) and the path of the ARN.
+///
+/// The ARN alone would do if it kept the percent-encoding; the sent path alone would do if it had no prefix. Where the two do not
+/// agree about the end of the path, there is none.
+fn path_of_api(sent: &str, place: &Arn<'_>) -> Option<CanonicalPath> {
+    if place.path == "/" || place.method == WEBSOCKET_METHOD {
+        return CanonicalPath::parse(place.path);
+    }
+    let prefixes = sent.char_indices().filter(|(_, character)| *character == '/').map(|(at, _)| at);
+    let mut ends = prefixes.filter_map(|at| sent.get(at..));
+    let is_same = |end: &&str| *end == place.path || decoded(end).is_some_and(|decoded| decoded == place.path.as_bytes());
+    ends.find(is_same).and_then(CanonicalPath::parse)
+}
+
+fn decoded(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+                digit(rest.next()?)? << 4 | digit(rest.next()?)?
+            }
+            other => other,
+        });
+    }
+    Some(bytes)
+}
+
+const WEBSOCKET_METHOD: &str = "$connect";
+
+/// `arn:aws:execute-api:region:account:apiId/stage/METHOD/path`, taken apart.
+struct Arn<'a> {
+    gateway: &'a str,
+    method: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    fn parse(arn: &'a str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':');
+        let (scheme, partition, service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let resource = parts.next()?;
+        if scheme != "arn" || !partition.starts_with("aws") || service != "execute-api" || account.is_empty() {
+            return None;
+        }
+        let (api_id, rest) = resource.split_once('/')?;
+        let (stage, rest) = rest.split_once('/')?;
+        if api_id.is_empty() || stage.is_empty() {
+            return None;
+        }
+        let gateway = resource.get(..api_id.len() + 1 + stage.len())?;
+        if rest == WEBSOCKET_METHOD {
+            return Some(Self { gateway, method: WEBSOCKET_METHOD, path: "/" });
+        }
+        let (method, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+        is_method.then_some(Self { gateway, method, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/GET/orders/1";
+
+    fn call(event: serde_json::Value) -> Option<Call> {
+        serde_json::from_value::<Event>(event).unwrap().call()
+    }
+
+    #[test]
+    fn every_shape_says_the_same() {
+        // AU-01, AU-05, AU-06, AU-07, AU-08, AU-23
+        let bearer = "Bearer abc";
+        for event in [
+            serde_json::json!({"type": "TOKEN", "authorizationToken": bearer, "methodArn": ARN}),
+            serde_json::json!({"type": "REQUEST", "methodArn": ARN, "path": "/orders/1", "httpMethod": "GET", "headers": {"AUTHORIZATION": bearer}, "multiValueHeaders": {"AUTHORIZATION": [bearer]}}),
+            serde_json::json!({"type": "REQUEST", "methodArn": ARN, "path": "/mapping/orders/1", "httpMethod": "GET", "headers": null, "multiValueHeaders": {"authorization": [bearer]}}),
+            serde_json::json!({"version": "1.0", "type": "REQUEST", "methodArn": ARN, "identitySource": "Bearer abc,other", "authorizationToken": "Bearer abc,other", "path": "/orders/1",
+                "httpMethod": "GET", "headers": {"Authorization": bearer}}),
+            serde_json::json!({"version": "2.0", "type": "REQUEST", "routeArn": ARN, "identitySource": [bearer], "rawPath": "/prod/orders/1", "headers": {"authorization": bearer},
+                "requestContext": {"http": {"method": "GET"}}}),
+        ] {
+            let call = call(event.clone()).unwrap_or_else(|| panic!("{event}"));
+            assert_eq!(
+                (call.gateway.as_str(), call.path.unwrap().as_str(), call.presented),
+                ("abc/prod", "/orders/1", Presented::Bearer("abc".to_owned())),
+                "{event}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_websocket_connects_to_the_root() {
+        // AU-11
+        let arn = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/$connect";
+        let call = call(serde_json::json!({"type": "REQUEST", "methodArn": arn, "headers": {"Authorization": "Bearer abc"}})).unwrap();
+        assert_eq!((call.path.unwrap().as_str(), call.gateway.as_str()), ("/", "abc/prod"));
+    }
+
+    #[test]
+    fn missing_and_doubled_credentials_are_told_apart() {
+        // AU-09, AU-10, AU-26
+        let presented = |headers: serde_json::Value, multi: serde_json::Value| {
+            call(serde_json::json!({"type": "REQUEST", "methodArn": ARN, "headers": headers, "multiValueHeaders": multi, "identitySource": null}))
+                .unwrap()
+                .presented
+        };
+        let null = serde_json::Value::Null;
+        assert_eq!(presented(null.clone(), null.clone()), Presented::Nothing);
+        assert_eq!(presented(serde_json::json!({"Authorization": null}), null.clone()), Presented::Nothing);
+        assert_eq!(presented(serde_json::json!({"Authorization": ""}), null.clone()), Presented::Unusable);
+        assert_eq!(
+            presented(serde_json::json!({"Authorization": "Bearer a"}), serde_json::json!({"Authorization": ["Bearer a", "Bearer b"]})),
+            Presented::Unusable
+        );
+        assert_eq!(presented(serde_json::json!({"Authorization": "Bearer a", "authorization": "Bearer b"}), null.clone()), Presented::Unusable);
+        assert_eq!(presented(serde_json::json!({"authorization": "Bearer a,Bearer b"}), null), Presented::Unusable);
+        let token =
+            |token: serde_json::Value| call(serde_json::json!({"type": "TOKEN", "authorizationToken": token, "methodArn": ARN})).unwrap().presented;
+        assert_eq!(
+            (token(serde_json::json!(null)), token(serde_json::json!("")), token(serde_json::json!("abc"))),
+            (Presented::Nothing, Presented::Nothing, Presented::Unusable)
+        );
+    }
+
+    #[test]
+    fn arns_are_taken_apart_exactly() {
+        // AU-23, AU-22
+        let arn = |resource: &str| {
+            Arn::parse(&format!("arn:aws-cn:execute-api:cn-north-1:123456789012:{resource}"))
+                .map(|arn| format!("{} {} {}", arn.gateway, arn.method, arn.path))
+        };
+        assert_eq!(arn("abc/$default/GET/").as_deref(), Some("abc/$default GET /"));
+        assert_eq!(arn("abc/test-invoke-stage/GET").as_deref(), Some("abc/test-invoke-stage GET /"));
+        assert_eq!(arn("abc/prod/GET/a:b/c").as_deref(), Some("abc/prod GET /a:b/c"));
+        for wrong in ["", "abc", "abc/prod", "/prod/GET/x", "abc//GET/x", "abc/prod/get/x", "abc/prod//x", "abc/prod/*/x"] {
+            assert_eq!(arn(wrong), None, "{wrong}");
+        }
+        for wrong in ["", "arn", "arn:aws:s3:::bucket", "arn:evil:execute-api:r:1:abc/prod/GET/x", "arn:aws:execute-api:r::abc/prod/GET/x"] {
+            assert!(Arn::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_contradicts_itself_is_nobodys() {
+        // AU-20, AU-21
+        let event = |method: &str, path: &str| call(serde_json::json!({"type": "REQUEST", "methodArn": ARN, "httpMethod": method, "path": path}));
+        assert!(event("POST", "/orders/1").is_none() && event("get", "/orders/1").is_none());
+        assert!(event("GET", "/orders/2").unwrap().path.is_none());
+        assert!(event("GET", "/orders/1").unwrap().path.is_some());
+    }
+
+    #[test]
+    fn a_path_with_a_wildcard_character_names_no_one_resource() {
+        // AU-13
+        let arn = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/GET/orders/*";
+        assert!(!call(serde_json::json!({"type": "TOKEN", "methodArn": arn})).unwrap().names_one_resource());
+    }
+}

@@ -1,0 +1,226 @@
+//! The request authorizer for API Gateway: token, then route (DESIGN: three gates). A warm instance answers without a round trip.
+
+mod answer;
+mod event;
+mod memory;
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+
+pub use answer::{Answer, Failure, ResponseFormat};
+pub use event::Event;
+use event::{Call, Presented};
+use memory::{Memory, SeenToken, Sight};
+
+use super::keyring::Keyring;
+use super::tally::Tally;
+use crate::oauth::access_token::{Claims, Recorded, TokenFault, alive};
+use crate::oauth::api::Api;
+use crate::oauth::client::{AccessTokenFormat, Client};
+use crate::oauth::fresh::Fresh;
+use crate::oauth::route::{self, RouteDecision};
+use crate::oauth::secret::OpaqueToken;
+use crate::oauth::time::Timestamp;
+use crate::store::{Count, Key, Store, StoreError};
+
+/// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
+pub struct Endpoint {
+    /// The table.
+    pub store: Store,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+    /// What this instance has seen.
+    pub memory: Memory,
+    /// The answer that an HTTP API was configured for.
+    pub response: ResponseFormat,
+    /// What it counts.
+    pub tally: Tally,
+}
+
+/// Why a call with credentials does not pass.
+enum Refused {
+    /// The token gate closed: 401.
+    Token(TokenFault),
+    /// The route gate closed: 403.
+    Route(&'static str),
+}
+
+impl Endpoint {
+    /// An authorizer whose view of the table is at most `feed_seconds` old.
+    pub fn new(store: Store, keyring: Arc<Keyring>, response: ResponseFormat, feed_seconds: u64) -> Self {
+        Self { store, keyring, memory: Memory::new(feed_seconds), response, tally: Tally::default() }
+    }
+
+    /// Reads at start what the first call will need.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn warm(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.sight(None, now).await.map(|_| ())
+    }
+
+    /// Decides a call.
+    ///
+    /// # Errors
+    /// [`Failure::Unauthorized`] for a 401, [`Failure::Unavailable`] for a 500; never an allow that was not decided.
+    pub async fn handle(&self, event: Event, fresh: Fresh) -> Result<Answer, Failure> {
+        let simple = self.response == ResponseFormat::Simple && event.takes_simple_responses();
+        let call = event.call().ok_or(Failure::Unauthorized)?;
+        let answer = self.decide(&call, fresh.now).await;
+        self.tally.flush_if_due(&self.store, fresh.now).await;
+        match answer? {
+            Some(answer) if simple => Ok(answer.into_simple()),
+            Some(answer) => Ok(answer),
+            // A simple response has no 401 (AU-07).
+            None if simple => Ok(Answer::denied_simply()),
+            None => Err(Failure::Unauthorized),
+        }
+    }
+
+    /// The answer; `None` where credentials are missing or bad.
+    async fn decide(&self, call: &Call, now: Timestamp) -> Result<Option<Answer>, Failure> {
+        let token = match call.presented {
+            Presented::Nothing => None,
+            Presented::Bearer(ref token) => Some(token.as_str()),
+            Presented::Unusable => {
+                self.note_refusal(None, "not_bearer", now);
+                return Ok(None);
+            }
+        };
+        let sight = self.sight(token, now).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
+        let api = call.path.as_ref().and_then(|path| sight.apis.at(&call.gateway, path));
+        let Some(seen) = &sight.token else {
+            // Nobody is refused for saying nothing where nothing is asked.
+            let passes = route::decide(api) == RouteDecision::Public && call.names_one_resource();
+            self.tally.add(None, if passes { Count::CallsAnonymous } else { Count::CallsDenied }, now);
+            return Ok(passes.then(|| Answer::anonymous(&call.arn)));
+        };
+        match self.judge(seen, &sight, api, call, now) {
+            Ok((claims, client)) => {
+                self.tally.add(Some(&claims.client_id), Count::CallsAllowed, now);
+                Ok(Some(Answer::allow(&call.arn, claims, client)))
+            }
+            Err(Refused::Token(fault)) => {
+                self.note_refusal(seen.as_ref().ok().map(|seen| &seen.claims), fault.code(), now);
+                Ok(None)
+            }
+            Err(Refused::Route(reason)) => {
+                let claims = seen.as_ref().ok().map(|seen| &seen.claims);
+                self.note_refusal(claims, reason, now);
+                Ok(Some(Answer::deny(&call.arn, claims)))
+            }
+        }
+    }
+
+    /// The token gate, then the route gate.
+    fn judge<'s>(
+        &self,
+        seen: &'s Result<Arc<SeenToken>, TokenFault>,
+        sight: &'s Sight,
+        api: Option<&Api>,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<(&'s Claims, &'s Client), Refused> {
+        let seen = seen.as_ref().map_err(|fault| Refused::Token(*fault))?;
+        if seen.kid.as_deref().is_some_and(|kid| !self.keyring.set().trusts(kid, now)) {
+            return Err(Refused::Token(TokenFault::UnknownKey));
+        }
+        let client = sight.client.as_deref();
+        alive(&seen.claims, seen.recorded, client, &sight.apis, now).map_err(Refused::Token)?;
+        let client = client.ok_or(Refused::Token(TokenFault::ClientInactive))?;
+        //= https://www.rfc-editor.org/rfc/rfc9068#section-4
+        //# The resource server MUST validate that the "aud" claim contains a resource indicator value corresponding to an
+        //# identifier the resource server expects for itself.
+        if api.is_some_and(|api| api.metadata.audience != seen.claims.aud) {
+            return Err(Refused::Token(TokenFault::AudienceMismatch));
+        }
+        match route::decide(api) {
+            _ if call.path.is_none() => Err(Refused::Route("path_ambiguous")),
+            _ if !call.names_one_resource() => Err(Refused::Route("path_ambiguous")),
+            RouteDecision::Deny => Err(Refused::Route("route_denied")),
+            RouteDecision::Authenticated | RouteDecision::Public => Ok((&seen.claims, client)),
+        }
+    }
+
+    /// What this instance knows that the call needs; what it does not know is read, all in one round trip.
+    async fn sight(&self, token: Option<&str>, now: Timestamp) -> Result<Sight, StoreError> {
+        if self.memory.is_due(now) {
+            self.follow(now).await?;
+        }
+        let digest = token.map(|token| digest::digest(&digest::SHA256, token.as_bytes()));
+        let digest = digest.as_ref().and_then(|digest| digest.as_ref().first_chunk::<32>());
+        let known = self.memory.recall(digest);
+        if let Some(sight) = known.whole(token.is_some()) {
+            return Ok(sight);
+        }
+        let mut batch = self.store.batch();
+        if known.apis.is_none() {
+            batch = batch.with(Key::Apis);
+        }
+        if !known.keys {
+            batch = batch.with(Key::Keys);
+        }
+        // A token that was seen before keeps its place; its client may have been forgotten.
+        let opaque = token.and_then(OpaqueToken::parse).map(|token| token.digest());
+        let mut genuine = match (&known.token, &opaque, token) {
+            (Some(seen), _, _) => Some(Ok((seen.claims.clone(), seen.kid.clone()))),
+            (None, None, Some(token)) => Some(self.keyring.verify(token, now).await?.map(|(claims, kid)| (claims, Some(kid)))),
+            _ => None,
+        };
+        if let Some(Ok((claims, _))) = &genuine {
+            batch = batch.with_some(known.token.is_none().then_some(Key::Token(&claims.jti))).with(Key::Client(&claims.client_id));
+        } else if let Some(digest) = &opaque {
+            batch = batch.with(Key::Token(digest));
+        }
+        let mut found = batch.read().await?;
+        if !known.keys {
+            self.keyring.take(found.keys()?, now);
+        }
+        if genuine.is_none()
+            && let Some(digest) = &opaque
+        {
+            let record = found.token(digest)?.filter(|record| record.format == AccessTokenFormat::Opaque);
+            if let Some(record) = &record {
+                found.extend(self.store.batch().with(Key::Client(&record.claims.client_id)).read().await?);
+            }
+            genuine = Some(record.map(|record| (record.claims, None)).ok_or(TokenFault::Unknown));
+        }
+        let apis = match known.apis {
+            Some(ref apis) => Arc::clone(apis),
+            None => Arc::new(found.apis()?),
+        };
+        let (token, client) = match genuine {
+            None => (None, None),
+            Some(Err(fault)) => (Some(Err(fault)), None),
+            Some(Ok((claims, kid))) => {
+                let client = found.client(&claims.client_id)?.map(Arc::new);
+                let seen = match known.token {
+                    Some(ref seen) => Arc::clone(seen),
+                    None => {
+                        let recorded = Recorded::of(found.token(&claims.jti)?.as_ref());
+                        Arc::new(SeenToken { claims, kid, recorded })
+                    }
+                };
+                (Some(Ok(seen)), client)
+            }
+        };
+        let sight = Sight { apis, client, token };
+        self.memory.learn(known.generation, digest, &sight, now);
+        Ok(sight)
+    }
+
+    /// Reads the change feed and forgets what is no longer true. Where it cannot be read, the gate closes (SF-07).
+    async fn follow(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Some((from, seen)) = self.memory.follows_from(now) else { return Ok(()) };
+        let entries = self.store.feed_since(from, now, &seen).await?;
+        self.memory.apply(entries, now);
+        Ok(())
+    }
+
+    fn note_refusal(&self, claims: Option<&Claims>, reason: &str, now: Timestamp) {
+        let client_id = claims.map(|claims| &claims.client_id);
+        self.tally.add(client_id, Count::CallsDenied, now);
+        log::info!(endpoint = "authorizer", client_id = client_id.map_or("-", |id| id.as_str()), reason = reason; "call refused");
+    }
+}

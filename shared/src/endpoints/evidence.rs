@@ -1,0 +1,106 @@
+//! Everything that is known of a presented token, read in one round trip: the basis of introspection, revocation, the admin API and
+//! the authorizer's first sight of a token.
+
+use std::sync::Arc;
+
+use super::keyring::Keyring;
+use crate::oauth::access_token::{Claims, Recorded, TokenFault, TokenRecord, alive};
+use crate::oauth::client::AccessTokenFormat;
+use crate::oauth::ids::ClientId;
+use crate::oauth::secret::OpaqueToken;
+use crate::oauth::time::Timestamp;
+use crate::store::{Found, Key, Store, StoreError};
+
+/// Reads what the table says of tokens.
+pub struct Evidence {
+    /// The table.
+    pub store: Store,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+}
+
+/// A presented token and what was found about it.
+pub struct Examined {
+    /// What it says, if it is genuine.
+    pub claims: Result<Claims, TokenFault>,
+    /// Its form.
+    pub format: AccessTokenFormat,
+    /// What was read, the client that was also asked for included.
+    pub found: Found,
+    kid: Option<String>,
+}
+
+impl Evidence {
+    /// Examines `token`, and reads the client `also` in the same round trip. Nothing is looked up by what an unproven token says (JW-23).
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn examine(&self, token: &str, also: Option<&ClientId>, now: Timestamp) -> Result<Examined, StoreError> {
+        match OpaqueToken::parse(token) {
+            Some(token) => self.examine_opaque(&token, also).await,
+            None => self.examine_jwt(token, also, now).await,
+        }
+    }
+
+    async fn examine_jwt(&self, token: &str, also: Option<&ClientId>, now: Timestamp) -> Result<Examined, StoreError> {
+        let verified = self.keyring.verify(token, now).await?;
+        let mut batch = self.store.batch().with_some(also.map(Key::Client));
+        if let Ok((claims, _)) = &verified {
+            batch = batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with(Key::Keys);
+        }
+        let found = batch.read().await?;
+        self.keyring.take(found.keys()?, now);
+        let (claims, kid) = match verified {
+            Ok((claims, kid)) => (Ok(claims), Some(kid)),
+            Err(fault) => (Err(fault), None),
+        };
+        Ok(Examined { claims, format: AccessTokenFormat::Jwt, found, kid })
+    }
+
+    /// An opaque token says nothing: its client is known only from its record, which costs a second read unless the caller is that client.
+    async fn examine_opaque(&self, token: &OpaqueToken, also: Option<&ClientId>) -> Result<Examined, StoreError> {
+        let digest = token.digest();
+        let batch = self.store.batch().with_some(also.map(Key::Client)).with(Key::Token(&digest)).with(Key::Apis);
+        let mut found = batch.read().await?;
+        let claims = found.token(&digest)?.filter(|record| record.format == AccessTokenFormat::Opaque).map(|record| record.claims);
+        if let Some(claims) = &claims
+            && also != Some(&claims.client_id)
+        {
+            found.extend(self.store.batch().with(Key::Client(&claims.client_id)).read().await?);
+        }
+        Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, kid: None })
+    }
+}
+
+impl Examined {
+    /// The token's record.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn record(&self) -> Result<Option<TokenRecord>, StoreError> {
+        self.claims.as_ref().map_or(Ok(None), |claims| self.found.token(&claims.jti))
+    }
+
+    /// The token gate: what the token says if it is good at `now`.
+    ///
+    /// # Errors
+    /// The outer one where something that was found cannot be read, the inner one where the token is not good.
+    pub fn verdict(&self, keyring: &Keyring, now: Timestamp) -> Result<Result<&Claims, TokenFault>, StoreError> {
+        let claims = match &self.claims {
+            Ok(claims) => claims,
+            Err(fault) => return Ok(Err(*fault)),
+        };
+        // The keys came with the same read: a key that was withdrawn a moment ago is trusted no more (MD-16).
+        if self.kid.as_deref().is_some_and(|kid| !keyring.set().trusts(kid, now)) {
+            return Ok(Err(TokenFault::UnknownKey));
+        }
+        let client = self.found.client(&claims.client_id)?;
+        let recorded = Recorded::of(self.record()?.as_ref());
+        Ok(alive(claims, recorded, client.as_ref(), &self.found.apis()?, now).map(|()| claims))
+    }
+
+    /// The name of the key that signed the token, if it is a JWT.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+}

@@ -1,0 +1,21 @@
+//! The shells: one file per endpoint. Load, ask the rules to decide, commit, answer. Nothing here decides.
+
+mod keyring;
+mod request;
+mod respond;
+mod tally;
+
+pub mod admin;
+pub mod authorizer;
+pub mod bootstrap;
+pub mod evidence;
+pub mod introspect;
+pub mod metadata;
+pub mod revoke;
+pub mod rotate;
+pub mod token;
+
+pub use keyring::{Keyring, KeyringError};
+pub use request::Request;
+pub use respond::{Response, unavailable as respond_unavailable, unreadable as respond_unreadable};
+pub use tally::Tally;

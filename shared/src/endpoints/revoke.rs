@@ -1,0 +1,72 @@
+//! `POST /oauth2/revoke` (RFC 7009).
+
+use http::StatusCode;
+
+use super::evidence::Evidence;
+use super::request::Request;
+use super::respond::{self, Refusal, Response};
+use super::tally::Tally;
+use crate::oauth::access_token::TokenRecord;
+use crate::oauth::change::AuditEvent;
+use crate::oauth::client_auth::{Credentials, authenticate};
+use crate::oauth::fresh::Fresh;
+use crate::oauth::revocation;
+use crate::store::Count;
+
+/// The endpoint and what it needs: clients, token records and public keys (read), revocations, the feed and the audit trail (write).
+pub struct Endpoint {
+    /// What is known of tokens.
+    pub evidence: Evidence,
+    /// What it counts.
+    pub tally: Tally,
+}
+
+impl Endpoint {
+    /// Answers a request.
+    pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
+        let response = match self.revoke(&request, &fresh).await {
+            Ok(()) => respond::empty(StatusCode::OK),
+            Err(refusal) => {
+                log::info!(endpoint = "revoke", reason = refusal.fault(); "revocation refused");
+                refusal.response()
+            }
+        };
+        self.tally.flush_if_due(&self.evidence.store, fresh.now).await;
+        response
+    }
+
+    async fn revoke(&self, request: &Request, fresh: &Fresh) -> Result<(), Refusal> {
+        let form = request.form(self.evidence.keyring.issuer(), "/oauth2/revoke")?;
+        let credentials = Credentials::parse(&request.authorization(), &form)?;
+        let token = form.get("token").unwrap_or_default();
+        let examined = self.evidence.examine(token, Some(credentials.client_id()), fresh.now).await?;
+        let caller = authenticate(&credentials, examined.found.client(credentials.client_id())?, fresh.now)?;
+        form.required("token")?;
+        // `token_type_hint` is not needed: a token tells its own kind (RFC 7009 §2.1 lets a server ignore the hint).
+        //= https://www.rfc-editor.org/rfc/rfc7009#section-2.2
+        //# invalid tokens do not cause an error response since the client cannot handle such an error in a reasonable way.
+        let Ok(claims) = &examined.claims else { return Ok(()) };
+        revocation::decide(&caller, claims)?;
+        let record = examined.record()?;
+        let is_dead = fresh.now >= claims.exp || record.as_ref().is_some_and(|record| record.revoked_at.is_some());
+        if !is_dead {
+            let record = record.unwrap_or_else(|| TokenRecord { claims: claims.clone(), format: examined.format, revoked_at: None });
+            self.evidence.store.revoke_token(&record, &audit(&caller.client_id, &claims.jti, fresh), fresh).await?;
+            self.tally.add(Some(&caller.client_id), Count::TokensRevoked, fresh.now);
+            log::info!(endpoint = "revoke", client_id = caller.client_id.as_str(), jti = claims.jti; "token revoked");
+        }
+        Ok(())
+    }
+}
+
+fn audit(owner: &crate::oauth::ids::ClientId, jti: &str, fresh: &Fresh) -> AuditEvent {
+    AuditEvent {
+        time: fresh.now,
+        event: "token.revoked".to_owned(),
+        actor: owner.to_string(),
+        client_id: Some(owner.clone()),
+        object: Some(jti.to_owned()),
+        outcome: "done".to_owned(),
+        reason: None,
+    }
+}
