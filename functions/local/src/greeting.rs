@@ -54,12 +54,12 @@ pub fn greet(issuer: &Issuer, data: Option<&Path>, first: Option<&FirstAdmin>, f
 /// The quick start, in shell: a client gets a token, calls a route through the authorizer, gives the token back and is refused. The
 /// README shows the same lines; a test runs them.
 pub const QUICK_START: &str = r#"member() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"; }
-ADMIN=$(curl -s -u "$ADMIN_CLIENT_ID:$ADMIN_CLIENT_SECRET" -d grant_type=client_credentials -d resource=urn:gatewright:admin: $B/oauth2/token | member access_token)
-curl -s -H "Authorization: Bearer $ADMIN" -d '{"name":"orders","audience":"https://orders.example/","scopes":[{"value":"read"}],"access":"authenticated"}' $B/admin/v1/apis
+ADMIN=$(curl -s -u "$ADMIN_CLIENT_ID:$ADMIN_CLIENT_SECRET" -d grant_type=client_credentials $B/oauth2/token | member access_token)
+curl -s -w '\n' -H "Authorization: Bearer $ADMIN" -d '{"name":"orders","audience":"https://orders.example/","scopes":[{"value":"read"}],"access":"authenticated"}' $B/admin/v1/apis
 SECRET=$(curl -s -H "Authorization: Bearer $ADMIN" -d '{"client_id":"shop","client_name":"The shop","grant_types":["client_credentials"],"scopes":["https://orders.example/read"]}' $B/admin/v1/clients | member client_secret)
 TOKEN=$(curl -s -u "shop:$SECRET" -d grant_type=client_credentials $B/oauth2/token | member access_token)
-curl -i -H "Authorization: Bearer $TOKEN" $B/orders/1
-curl -s -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/introspect
-curl -i -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/revoke
-sleep 6; curl -i -H "Authorization: Bearer $TOKEN" $B/orders/1
+curl -s -i -w '\n' -H "Authorization: Bearer $TOKEN" $B/orders/1
+curl -s -w '\n' -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/introspect
+curl -s -i -w '\n' -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/revoke
+sleep 6; curl -s -i -w '\n' -H "Authorization: Bearer $TOKEN" $B/orders/1
 "#;

@@ -1,0 +1,141 @@
+//! A proxy between the SDK and the engine: it counts the calls by operation, and does to them what the test asks for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+
+/// What happens to calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// HTTP 500 without asking the engine.
+    Error,
+    /// DynamoDB's throttling answer without asking the engine.
+    Throttle,
+    /// Nothing is answered for longer than anybody waits.
+    Silence,
+    /// The engine does it, and the answer is lost.
+    AnswerLost,
+    /// The engine's answer is cut in the middle.
+    Garbage,
+}
+
+/// A running proxy.
+pub struct Proxy {
+    url: String,
+    engine: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    calls: Mutex<BTreeMap<String, usize>>,
+    fault: Mutex<Option<(Fault, &'static str, usize)>>,
+}
+
+impl Proxy {
+    pub async fn start(engine: &str) -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Arc::new(Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            engine: engine.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            calls: Mutex::default(),
+            fault: Mutex::default(),
+        });
+        let serving = Arc::clone(&proxy);
+        let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let proxy = Arc::clone(&serving);
+            async move { proxy.pass(request).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        proxy
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where the engine itself is.
+    pub fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    /// Does `fault` to the next `times` calls of `operation` (`""`: of any).
+    pub fn inject(&self, fault: Fault, operation: &'static str, times: usize) {
+        *self.fault.lock().unwrap() = Some((fault, operation, times));
+    }
+
+    /// Stops injecting.
+    pub fn heal(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    /// The calls since the last time this was asked, by operation: `BatchGetItem 1, PutItem 1`.
+    pub fn calls(&self) -> String {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls.iter().map(|(operation, count)| format!("{operation} {count}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Everything in a table.
+    pub async fn scan(&self, table: &str) -> String {
+        let body = format!("{{\"TableName\":\"{table}\",\"ConsistentRead\":true}}");
+        let request = Request::post(&self.engine)
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-date", "20261120T180000Z")
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20261120/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        let answer = self.client.request(request).await.unwrap().into_body().collect().await.unwrap();
+        let text = String::from_utf8(answer.to_bytes().to_vec()).unwrap();
+        assert!(text.contains("\"Items\""), "{text}");
+        text
+    }
+
+    fn take_fault(&self, operation: &str) -> Option<Fault> {
+        let mut fault = self.fault.lock().unwrap();
+        match &mut *fault {
+            Some((kind, wanted, times)) if *times > 0 && (wanted.is_empty() || *wanted == operation) => {
+                *times -= 1;
+                Some(*kind)
+            }
+            _ => None,
+        }
+    }
+
+    async fn pass(&self, request: axum::extract::Request) -> Response<Body> {
+        let (mut parts, body) = request.into_parts();
+        let target = parts.headers.get("x-amz-target").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        *self.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
+        let fault = self.take_fault(&operation);
+        let failed = |status: StatusCode, kind: &str| {
+            let body = format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{kind}\",\"message\":\"injected\"}}");
+            Response::builder().status(status).header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()
+        };
+        match fault {
+            Some(Fault::Error) => return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+            Some(Fault::Throttle) => return failed(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+            Some(Fault::Silence) => {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
+            }
+            Some(Fault::AnswerLost | Fault::Garbage) | None => {}
+        }
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        parts.uri = self.engine.parse().unwrap();
+        let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        match fault {
+            Some(Fault::AnswerLost) => failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+            Some(Fault::Garbage) => Response::new(Body::from(body.slice(..body.len() / 2))),
+            _ => Response::from_parts(parts, Body::from(body)),
+        }
+    }
+}
