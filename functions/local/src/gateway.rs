@@ -5,6 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use shared::endpoints::{Request, Response};
+use shared::oauth::bearer::Challenge;
 
 /// The API id and the stage of the model.
 pub const GATEWAY: &str = "local/local";
@@ -42,36 +43,28 @@ fn arn(request: &Request) -> String {
 pub fn answer(request: &Request, authorization: Authorization) -> Response {
     let answer = match authorization {
         Ok(answer) => answer,
-        Err(message) if message == "Unauthorized" => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", challenge(&Value::Null, false)),
+        Err(message) if message == "Unauthorized" => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(Challenge::MissingToken)),
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", None),
     };
-    let statement = &answer["policyDocument"]["Statement"][0];
-    let is_allowed = statement["Effect"] == "Allow" && statement["Action"] == "execute-api:Invoke" && statement["Resource"] == arn(request);
-    let context = &answer["context"];
+    let says = |pointer: &str, value: &str| answer.pointer(pointer).is_some_and(|said| said == value);
+    let is_allowed = says("/policyDocument/Statement/0/Effect", "Allow")
+        && says("/policyDocument/Statement/0/Action", "execute-api:Invoke")
+        && says("/policyDocument/Statement/0/Resource", &arn(request));
+    let context = answer.get("context").and_then(Value::as_object);
     if !is_allowed {
-        return refused(StatusCode::FORBIDDEN, "Forbidden", challenge(context, true));
+        let scope = context.and_then(|context| context.get("scope")).and_then(Value::as_str);
+        return refused(StatusCode::FORBIDDEN, "Forbidden", Some(Challenge::InsufficientScope { scope }));
     }
-    let mut principal = context.as_object().cloned().unwrap_or_default();
-    principal.insert("principalId".to_owned(), answer["principalId"].clone());
+    let mut principal = context.cloned().unwrap_or_default();
+    principal.insert("principalId".to_owned(), answer.get("principalId").cloned().unwrap_or_default());
     let query: Map<String, Value> = request.query.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     respond(StatusCode::OK, &json!({"method": request.method.as_str(), "path": request.path, "query": query, "principal": principal}))
 }
 
-/// The challenge that the gateway response template renders: on a 403 it can use the authorizer's context.
-fn challenge(context: &Value, is_forbidden: bool) -> Option<String> {
-    let mut header = "Bearer realm=\"gatewright\"".to_owned();
-    if is_forbidden {
-        header.push_str(", error=\"insufficient_scope\"");
-        if let Some(scope) = context["scope"].as_str() {
-            header.push_str(&format!(", scope=\"{scope}\""));
-        }
-    }
-    Some(header)
-}
-
-fn refused(status: StatusCode, message: &str, challenge: Option<String>) -> Response {
+/// What the gateway response templates render: on a 403 they can use the authorizer's context, on a 401 they cannot.
+fn refused(status: StatusCode, message: &str, challenge: Option<Challenge<'_>>) -> Response {
     let mut response = respond(status, &json!({"message": message}));
-    if let Some(value) = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok()) {
+    if let Some(value) = challenge.and_then(|challenge| HeaderValue::from_str(&challenge.header(None)).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
     response

@@ -109,11 +109,12 @@ pub fn event(request: &Request) -> Value {
 /// The answer that a proxy integration's JSON stands for.
 pub fn response(answer: &[u8]) -> Option<Response> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
-    let mut response = Response::new(Bytes::from(answer["body"].as_str().unwrap_or_default().to_owned()));
-    *response.status_mut() = StatusCode::from_u16(u16::try_from(answer["statusCode"].as_u64()?).ok()?).ok()?;
-    let single = answer["headers"].as_object().into_iter().flatten().map(|(name, value)| (name, std::slice::from_ref(value)));
-    let multi = answer["multiValueHeaders"].as_object().into_iter().flatten();
-    let multi = multi.map(|(name, values)| (name, values.as_array().map(Vec::as_slice).unwrap_or_default()));
+    let status = u16::try_from(answer.get("statusCode")?.as_u64()?).ok()?;
+    let mut response = Response::new(Bytes::from(answer.get("body").and_then(Value::as_str).unwrap_or_default().to_owned()));
+    *response.status_mut() = StatusCode::from_u16(status).ok()?;
+    let members = |name| answer.get(name).and_then(Value::as_object).into_iter().flatten();
+    let single = members("headers").map(|(name, value)| (name, std::slice::from_ref(value)));
+    let multi = members("multiValueHeaders").map(|(name, values)| (name, values.as_array().map(Vec::as_slice).unwrap_or_default()));
     for (name, values) in single.chain(multi) {
         let name: HeaderName = name.parse().ok()?;
         for value in values {

@@ -1,0 +1,49 @@
+# Every verb of the project. `make` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+FUNCTIONS := token introspect revoke metadata authorizer admin rotate-keys
+PACKAGES := $(addprefix -p ,$(FUNCTIONS))
+
+.PHONY: help run run-lambda test check core bench build interop test-engines clean
+
+help: ## lists the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+run: ## starts everything on 127.0.0.1:8080 (PORT=...), in one process
+	@cargo build --quiet --locked -p local
+	@exec target/debug/local
+
+run-lambda: ## the same front and port, with the real function binaries behind a Lambda Runtime API
+	@cargo build --quiet --locked -p local $(PACKAGES)
+	@exec target/debug/local --functions target/debug
+
+test: ## all tests that need no cloud
+	cargo build --locked -p local $(PACKAGES)
+	cargo test --locked --workspace
+
+check: core ## format, lints, the rules-only build
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+core: ## the rules alone: no AWS, no HTTP, no tokio
+	cargo check --locked -p shared --no-default-features
+	cargo test --locked -p shared --no-default-features --quiet
+
+bench: ## the benchmarks, as a table and as target/bench.json
+	cargo build --release --locked $(PACKAGES) -p floors
+	cargo build --release --locked -p local -p bench
+	target/release/bench
+
+build: ## the deployable binaries, as target/lambda/<function>/bootstrap
+	cargo build --release --locked $(PACKAGES)
+	@for function in $(FUNCTIONS); do mkdir -p target/lambda/$$function && cp target/release/$$function target/lambda/$$function/bootstrap; done
+	@ls -l target/lambda/*/bootstrap | awk '{ printf "%-40s %.2f MB\n", $$NF, $$5 / 1e6 }'
+
+interop: ## third-party clients (Python, Node, Rust) against a local run
+	tests/interop/run.sh
+
+test-engines: ## the store's and the endpoints' tests on the real DynamoDB Local
+	tests/engines.sh
+
+clean: ## removes what was built
+	cargo clean
