@@ -57,7 +57,7 @@ async fn run() -> Result<(), Error> {
     let functions = Arc::new(functions);
     serve(listener, Arc::clone(&functions), stopped()?).await?;
     if let Functions::Here(node) = &*functions {
-        node.flush().await;
+        node.flush(&fresh()?).await;
     }
     if let Some(engine) = engine {
         engine.sweep_ttl();

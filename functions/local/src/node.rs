@@ -69,7 +69,12 @@ impl Node {
 
     /// The answer of the function that serves the path; `None` where none does.
     pub async fn answer(&self, request: Request, fresh: Fresh) -> Option<Response> {
-        Some(match function_of(request.path_under(&self.config.issuer))? {
+        let function = function_of(request.path_under(&self.config.issuer))?;
+        // Here the functions share a process, so a report need not wait for the next minute.
+        if function == Function::Admin && ["audit", "usage", "stats"].iter().any(|report| request.path.contains(report)) {
+            self.flush(&fresh).await;
+        }
+        Some(match function {
             Function::Token => self.token.handle(request, fresh).await,
             Function::Introspect => self.introspect.handle(request, fresh).await,
             Function::Revoke => self.revoke.handle(request, fresh).await,
@@ -79,9 +84,9 @@ impl Node {
     }
 
     /// Writes what was counted and not yet written.
-    pub async fn flush(&self) {
+    pub async fn flush(&self, fresh: &Fresh) {
         for tally in [&self.token.tally, &self.introspect.tally, &self.revoke.tally, &self.authorizer.tally] {
-            tally.flush(&self.store).await;
+            tally.flush(&self.store, fresh).await;
         }
     }
 }

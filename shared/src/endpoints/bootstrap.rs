@@ -59,6 +59,7 @@ pub async fn bootstrap(store: &Store, given: Given, force: bool, fresh: &Fresh) 
         object: None,
         outcome: "done".to_owned(),
         reason: None,
+        count: None,
     };
     let commit = store.bootstrap(&client, force, &audit, fresh).await?;
     Ok((commit == Commit::Done).then_some(FirstAdmin { client_id, client_secret }))

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::evidence::{Evidence, Examined};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
-use super::tally::Tally;
+use super::tally::{Happened, Tally};
 use crate::oauth::access_token::Claims;
 use crate::oauth::client_auth::{Credentials, authenticate};
 use crate::oauth::error::TokenError;
@@ -33,7 +33,7 @@ impl Endpoint {
             log::info!(endpoint = "introspect", reason = refusal.fault(); "introspection refused");
             refusal.response()
         });
-        self.tally.flush_if_due(&self.evidence.store, fresh.now).await;
+        self.tally.flush_if_due(&self.evidence.store, &fresh).await;
         response
     }
 
@@ -65,7 +65,7 @@ impl Endpoint {
         let caller = authenticate(&credentials, examined.found.client(credentials.client_id())?, fresh.now)?;
         admit(&caller)?;
         form.required(name)?;
-        self.tally.add(Some(&caller.client_id), Count::Introspections, fresh.now);
+        self.tally.add(Some(&caller.client_id), Happened::plain(Count::Introspections), fresh.now);
         Ok((examined, credentials))
     }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::evidence::Evidence;
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
-use super::tally::Tally;
+use super::tally::{Happened, Tally};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::change::AuditEvent;
 use crate::oauth::client_auth::{Credentials, authenticate};
@@ -31,7 +31,7 @@ impl Endpoint {
                 refusal.response()
             }
         };
-        self.tally.flush_if_due(&self.evidence.store, fresh.now).await;
+        self.tally.flush_if_due(&self.evidence.store, &fresh).await;
         response
     }
 
@@ -52,7 +52,7 @@ impl Endpoint {
         if !is_dead {
             let record = record.unwrap_or_else(|| TokenRecord { claims: claims.clone(), format: examined.format, revoked_at: None });
             self.evidence.store.revoke_token(&record, &audit(&caller.client_id, &claims.jti, fresh), fresh).await?;
-            self.tally.add(Some(&caller.client_id), Count::TokensRevoked, fresh.now);
+            self.tally.add(Some(&caller.client_id), Happened::plain(Count::TokensRevoked), fresh.now);
             log::info!(endpoint = "revoke", client_id = caller.client_id.as_str(), jti = claims.jti; "token revoked");
         }
         Ok(())
@@ -68,5 +68,6 @@ fn audit(owner: &crate::oauth::ids::ClientId, jti: &str, fresh: &Fresh) -> Audit
         object: Some(jti.to_owned()),
         outcome: "done".to_owned(),
         reason: None,
+        count: None,
     }
 }

@@ -75,5 +75,6 @@ fn audit(rotation: Rotation, actor: &str, fresh: &Fresh) -> AuditEvent {
         object: None,
         outcome: "done".to_owned(),
         reason: None,
+        count: None,
     }
 }

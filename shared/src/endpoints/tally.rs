@@ -1,66 +1,134 @@
-//! Counting without writing: counts are added up in memory and go to the table on a request that finds them a minute old.
+//! Counting without writing: what happens is added up in memory and goes to the table on a request that finds it a minute old.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use crate::oauth::ids::ClientId;
+use crate::oauth::change::AuditEvent;
+use crate::oauth::fresh::Fresh;
+use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::time::Timestamp;
 use crate::store::{Count, Store};
 
 /// How old counts may become before a request takes them along, in seconds.
 const FLUSH_AFTER: u64 = 60;
 
-/// The counts that this instance has not written yet.
+/// What this instance has counted and not written yet.
 ///
-/// An instance that is recycled takes what it has not written with it: the counts are for reports, and no request pays for them.
+/// An instance that is recycled takes it along: it is for reports and for the audit trail of calls, and no request pays for it.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<Vec<Day>>);
+
+/// Something that happened once.
+#[derive(Debug, Clone, Copy)]
+pub struct Happened<'a> {
+    /// What.
+    pub count: Count,
+    /// The Api that it happened on.
+    pub api: Option<&'a Name>,
+    /// Why, where it is a refusal.
+    pub reason: Option<&'static str>,
+}
+
+impl Happened<'_> {
+    /// Something that needs no more words.
+    pub fn plain(count: Count) -> Self {
+        Self { count, api: None, reason: None }
+    }
+}
 
 #[derive(Debug)]
 struct Day {
     since: Timestamp,
-    server: Counts,
-    clients: HashMap<ClientId, Counts>,
+    server: BTreeMap<Count, u64>,
+    clients: HashMap<ClientId, Vec<Line>>,
 }
 
-type Counts = BTreeMap<Count, u64>;
+#[derive(Debug)]
+struct Line {
+    count: Count,
+    api: Option<Name>,
+    reason: Option<&'static str>,
+    number: u64,
+    last: Timestamp,
+}
 
 impl Tally {
-    /// Counts one `count` of this client, if one is known, and of the server.
-    pub fn add(&self, client_id: Option<&ClientId>, count: Count, now: Timestamp) {
+    /// Counts what happened to this client, if one is known, and to the server.
+    pub fn add(&self, client_id: Option<&ClientId>, happened: Happened<'_>, now: Timestamp) {
         let mut days = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_today = |day: &Day| day.since.unix() / 86_400 == now.unix() / 86_400;
         if !days.last().is_some_and(is_today) {
-            days.push(Day { since: now, server: Counts::new(), clients: HashMap::new() });
+            days.push(Day { since: now, server: BTreeMap::new(), clients: HashMap::new() });
         }
         let Some(today) = days.last_mut() else { return };
-        *today.server.entry(count).or_default() += 1;
-        if let Some(client_id) = client_id {
-            match today.clients.get_mut(client_id) {
-                Some(counts) => *counts.entry(count).or_default() += 1,
-                None => drop(today.clients.insert(client_id.clone(), Counts::from([(count, 1)]))),
-            }
+        *today.server.entry(happened.count).or_default() += 1;
+        let Some(client_id) = client_id else { return };
+        let lines = match today.clients.get_mut(client_id) {
+            Some(lines) => lines,
+            None => today.clients.entry(client_id.clone()).or_default(),
+        };
+        let is_same = |line: &&mut Line| line.count == happened.count && line.reason == happened.reason && line.api.as_ref() == happened.api;
+        match lines.iter_mut().find(is_same) {
+            Some(line) => (line.number, line.last) = (line.number + 1, now),
+            None => lines.push(Line { count: happened.count, api: happened.api.cloned(), reason: happened.reason, number: 1, last: now }),
         }
     }
 
-    /// Writes the counts if they are due. A failure is logged and the counts are lost: they must not fail a request.
-    pub async fn flush_if_due(&self, store: &Store, now: Timestamp) {
+    /// Writes what was counted if it is due. A failure is logged and the counts are lost: they must not fail a request.
+    pub async fn flush_if_due(&self, store: &Store, fresh: &Fresh) {
         let oldest = self.0.lock().unwrap_or_else(PoisonError::into_inner).first().map(|day| day.since);
-        if oldest.is_some_and(|since| now.since(since) >= FLUSH_AFTER) {
-            self.flush(store).await;
+        if oldest.is_some_and(|since| fresh.now.since(since) >= FLUSH_AFTER) {
+            self.flush(store, fresh).await;
         }
     }
 
-    /// Writes the counts.
-    pub async fn flush(&self, store: &Store) {
+    /// Writes what was counted: sums per day, and a line of the audit trail for each kind of thing that happened to a client.
+    pub async fn flush(&self, store: &Store, fresh: &Fresh) {
         let days = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for Day { since, server, clients } in days {
-            let clients = clients.iter().map(|(client_id, counts)| (Some(client_id), counts));
-            for (client_id, counts) in clients.chain([(None, &server)]) {
-                if let Err(error) = store.add_counts(client_id, &since.day(), counts).await {
-                    log::warn!(reason = error.to_string(); "counts were lost");
+            let day = since.day();
+            noticed(store.add_counts(None, &day, &server).await);
+            for (client_id, lines) in clients {
+                let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
+                for line in &lines {
+                    *sums.entry(line.count).or_default() += line.number;
+                }
+                noticed(store.add_counts(Some(&client_id), &day, &sums).await);
+                for (at, line) in lines.iter().enumerate() {
+                    if let Some(event) = line.audit(&client_id) {
+                        noticed(store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {at}"))).await);
+                    }
                 }
             }
         }
+    }
+}
+
+impl Line {
+    fn audit(&self, client_id: &ClientId) -> Option<AuditEvent> {
+        let (event, outcome) = match self.count {
+            Count::TokensIssued => ("token.issued", "done"),
+            Count::TokensRefused => ("token.refused", "refused"),
+            Count::CallsAllowed => ("call.allowed", "done"),
+            Count::CallsDenied => ("call.denied", "refused"),
+            // A revocation has its own entry; who introspects and who calls without credentials is counted, not audited.
+            Count::TokensRevoked | Count::Introspections | Count::CallsAnonymous => return None,
+        };
+        Some(AuditEvent {
+            time: self.last,
+            event: event.to_owned(),
+            actor: client_id.to_string(),
+            client_id: Some(client_id.clone()),
+            object: self.api.as_ref().map(Name::to_string),
+            outcome: outcome.to_owned(),
+            reason: self.reason.map(str::to_owned),
+            count: Some(self.number),
+        })
+    }
+}
+
+fn noticed(written: Result<(), crate::store::StoreError>) {
+    if let Err(error) = written {
+        log::warn!(reason = error.to_string(); "counts were lost");
     }
 }

@@ -7,9 +7,12 @@ use http::StatusCode;
 use super::keyring::{Keyring, KeyringError};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
-use super::tally::Tally;
-use crate::oauth::api::SigningAlg;
+use super::tally::{Happened, Tally};
+use crate::oauth::api::{Apis, SigningAlg};
+use crate::oauth::client::Client;
 use crate::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
+use crate::oauth::error::TokenError;
+use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::time::Timestamp;
 use crate::oauth::token::{Issued, IssuedForm, TokenRequest, TokenResponse, decide};
@@ -38,15 +41,11 @@ impl Endpoint {
 
     /// Answers a request.
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
-        let response = match self.token(&request, &fresh).await {
-            Ok(response) => response,
-            Err(refusal) => {
-                log::info!(endpoint = "token", reason = refusal.fault(); "token refused");
-                self.tally.add(None, Count::TokensRefused, fresh.now);
-                refusal.response()
-            }
-        };
-        self.tally.flush_if_due(&self.store, fresh.now).await;
+        let response = self.token(&request, &fresh).await.unwrap_or_else(|refusal| {
+            log::info!(endpoint = "token", reason = refusal.fault(); "token refused");
+            refusal.response()
+        });
+        self.tally.flush_if_due(&self.store, &fresh).await;
         response
     }
 
@@ -55,8 +54,13 @@ impl Endpoint {
         let credentials = Credentials::parse(&request.authorization(), &form)?;
         let keys = self.keyring.is_older_than(self.feed_seconds, fresh.now).then_some(Key::Keys);
         let found = self.store.batch().with(Key::Client(credentials.client_id())).with(Key::Apis).with_some(keys).read().await?;
-        let client = authenticate(&credentials, found.client(credentials.client_id())?, fresh.now)?;
-        let issued = decide(&TokenRequest::parse(&form)?, &client, &found.apis()?, fresh)?;
+        let registered = found.client(credentials.client_id())?;
+        // Refusals are told to a client that exists, not to any name that a stranger gives.
+        let known = registered.as_ref().map(|_| credentials.client_id());
+        let decided = self.decided(&credentials, registered, &form, &found.apis()?, fresh).inspect_err(|error| {
+            self.tally.add(known, Happened { reason: Some(error.fault()), ..Happened::plain(Count::TokensRefused) }, fresh.now);
+        });
+        let (client, issued) = decided?;
 
         self.keyring.take(found.keys()?, fresh.now);
         let response = self.signed(&issued, fresh).await?;
@@ -66,6 +70,19 @@ impl Endpoint {
         self.noted(&client, fresh).await;
         log::info!(endpoint = "token", client_id = client.client_id.as_str(), jti = issued.claims.jti; "token issued");
         Ok(response)
+    }
+
+    fn decided(
+        &self,
+        credentials: &Credentials,
+        registered: Option<Client>,
+        form: &Form,
+        apis: &Apis,
+        fresh: &Fresh,
+    ) -> Result<(AuthenticatedClient, Issued), TokenError> {
+        let client = authenticate(credentials, registered, fresh.now)?;
+        let issued = decide(&TokenRequest::parse(form)?, &client, apis, fresh)?;
+        Ok((client, issued))
     }
 
     async fn signed(&self, issued: &Issued, fresh: &Fresh) -> Result<Response, Refusal> {
@@ -86,7 +103,7 @@ impl Endpoint {
 
     /// Counts the token, and notes the first use of a secret on a day: one write more, once a day.
     async fn noted(&self, client: &AuthenticatedClient, fresh: &Fresh) {
-        self.tally.add(Some(&client.client_id), Count::TokensIssued, fresh.now);
+        self.tally.add(Some(&client.client_id), Happened::plain(Count::TokensIssued), fresh.now);
         if let Some(secret_id) = client.secret_first_used_on(fresh.now)
             && let Err(error) = self.store.note_secret_use(client, secret_id, fresh.now).await
         {

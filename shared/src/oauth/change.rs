@@ -45,4 +45,7 @@ pub struct AuditEvent {
     /// Why, where it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How often within the minute or so up to `time`, where the entry stands for more than one event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
 }

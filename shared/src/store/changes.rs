@@ -239,7 +239,15 @@ impl Store {
             let item = ItemBuilder::new(Key::Feed { at: fresh.now, id: &fresh.id("feed") }).doc(changed)?.ttl(fresh.now.plus(FEED_LIFE)).build();
             transaction = transaction.put(&self.table, item, Expect::Anything)?;
         }
-        transaction.put(&self.table, audit_item(audit, fresh)?, Expect::Anything)
+        transaction.put(&self.table, audit_item(audit, &fresh.id("audit"))?, Expect::Anything)
+    }
+
+    /// Writes an entry of the audit trail that goes with no change.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn put_audit(&self, audit: &AuditEvent, id: &str) -> Result<(), StoreError> {
+        self.put(audit_item(audit, id)?).await
     }
 }
 
@@ -255,11 +263,10 @@ fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
     Ok(builder.listed(list, moment(claims.iat, &claims.jti)).build())
 }
 
-fn audit_item(audit: &AuditEvent, fresh: &Fresh) -> Result<Item, StoreError> {
-    let id = fresh.id("audit");
-    let builder = ItemBuilder::new(Key::Audit { at: fresh.now, id: &id }).doc(audit)?.ttl(fresh.now.plus(AUDIT_LIFE));
+fn audit_item(audit: &AuditEvent, id: &str) -> Result<Item, StoreError> {
+    let builder = ItemBuilder::new(Key::Audit { at: audit.time, id }).doc(audit)?.ttl(audit.time.plus(AUDIT_LIFE));
     Ok(match &audit.client_id {
-        Some(client_id) => builder.listed(audit_list(client_id), moment(fresh.now, &id)).build(),
+        Some(client_id) => builder.listed(audit_list(client_id), moment(audit.time, id)).build(),
         None => builder.build(),
     })
 }

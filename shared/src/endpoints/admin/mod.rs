@@ -182,6 +182,7 @@ impl Context<'_> {
             object: object.map(str::to_owned),
             outcome: "done".to_owned(),
             reason: None,
+            count: None,
         }
     }
 

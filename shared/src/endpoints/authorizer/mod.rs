@@ -14,7 +14,7 @@ use event::{Call, Presented};
 use memory::{Memory, SeenToken, Sight};
 
 use super::keyring::Keyring;
-use super::tally::Tally;
+use super::tally::{Happened, Tally};
 use crate::oauth::access_token::{Claims, Recorded, TokenFault, alive};
 use crate::oauth::api::Api;
 use crate::oauth::client::{AccessTokenFormat, Client};
@@ -68,7 +68,7 @@ impl Endpoint {
         let simple = self.response == ResponseFormat::Simple && event.takes_simple_responses();
         let call = event.call().ok_or(Failure::Unauthorized)?;
         let answer = self.decide(&call, fresh.now).await;
-        self.tally.flush_if_due(&self.store, fresh.now).await;
+        self.tally.flush_if_due(&self.store, &fresh).await;
         match answer? {
             Some(answer) if simple => Ok(answer.into_simple()),
             Some(answer) => Ok(answer),
@@ -84,7 +84,7 @@ impl Endpoint {
             Presented::Nothing => None,
             Presented::Bearer(ref token) => Some(token.as_str()),
             Presented::Unusable => {
-                self.note_refusal(None, "not_bearer", now);
+                self.note_refusal(None, None, "not_bearer", now);
                 return Ok(None);
             }
         };
@@ -93,21 +93,25 @@ impl Endpoint {
         let Some(seen) = &sight.token else {
             // Nobody is refused for saying nothing where nothing is asked.
             let passes = route::decide(api) == RouteDecision::Public && call.names_one_resource();
-            self.tally.add(None, if passes { Count::CallsAnonymous } else { Count::CallsDenied }, now);
+            self.tally.add(None, Happened::plain(if passes { Count::CallsAnonymous } else { Count::CallsDenied }), now);
             return Ok(passes.then(|| Answer::anonymous(&call.arn)));
         };
         match self.judge(seen, &sight, api, call, now) {
             Ok((claims, client)) => {
-                self.tally.add(Some(&claims.client_id), Count::CallsAllowed, now);
+                self.tally.add(
+                    Some(&claims.client_id),
+                    Happened { api: api.map(|api| &api.metadata.name), ..Happened::plain(Count::CallsAllowed) },
+                    now,
+                );
                 Ok(Some(Answer::allow(&call.arn, claims, client)))
             }
             Err(Refused::Token(fault)) => {
-                self.note_refusal(seen.as_ref().ok().map(|seen| &seen.claims), fault.code(), now);
+                self.note_refusal(seen.as_ref().ok().map(|seen| &seen.claims), api, fault.code(), now);
                 Ok(None)
             }
             Err(Refused::Route(reason)) => {
                 let claims = seen.as_ref().ok().map(|seen| &seen.claims);
-                self.note_refusal(claims, reason, now);
+                self.note_refusal(claims, api, reason, now);
                 Ok(Some(Answer::deny(&call.arn, claims)))
             }
         }
@@ -218,9 +222,10 @@ impl Endpoint {
         Ok(())
     }
 
-    fn note_refusal(&self, claims: Option<&Claims>, reason: &str, now: Timestamp) {
+    fn note_refusal(&self, claims: Option<&Claims>, api: Option<&Api>, reason: &'static str, now: Timestamp) {
         let client_id = claims.map(|claims| &claims.client_id);
-        self.tally.add(client_id, Count::CallsDenied, now);
+        let happened = Happened { count: Count::CallsDenied, api: api.map(|api| &api.metadata.name), reason: Some(reason) };
+        self.tally.add(client_id, happened, now);
         log::info!(endpoint = "authorizer", client_id = client_id.map_or("-", |id| id.as_str()), reason = reason; "call refused");
     }
 }
