@@ -127,7 +127,11 @@ impl Server {
             headers: map,
             body: body.into(),
         };
-        self.functions.answer(request, self.fresh()).await
+        let response = self.functions.answer(request, self.fresh()).await;
+        if shared::routes::is_ours(path) {
+            crate::http::check(method, target, &response);
+        }
+        response
     }
 
     /// POSTs a form, with an `Authorization` header unless it is empty.
