@@ -1,6 +1,10 @@
 //! Black-box tests. Names and comments carry the row ids of the specification that a test holds.
 
+mod authorizer;
+mod authorizer_events;
 mod client_auth;
+mod forge;
+mod forged;
 mod http;
 mod proxy;
 mod support;

@@ -83,18 +83,22 @@ impl Proxy {
 
     /// Everything in a table.
     pub async fn scan(&self, table: &str) -> String {
-        let body = format!("{{\"TableName\":\"{table}\",\"ConsistentRead\":true}}");
+        let text = self.ask("Scan", &format!("{{\"TableName\":\"{table}\",\"ConsistentRead\":true}}")).await;
+        assert!(text.contains("\"Items\""), "{text}");
+        text
+    }
+
+    /// The engine's answer to an operation, past the proxy.
+    pub async fn ask(&self, operation: &str, body: &str) -> String {
         let request = Request::post(&self.engine)
-            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-date", "20261120T180000Z")
             .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20261120/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(Bytes::from(body.to_owned())))
             .unwrap();
         let answer = self.client.request(request).await.unwrap().into_body().collect().await.unwrap();
-        let text = String::from_utf8(answer.to_bytes().to_vec()).unwrap();
-        assert!(text.contains("\"Items\""), "{text}");
-        text
+        String::from_utf8(answer.to_bytes().to_vec()).unwrap()
     }
 
     fn take_fault(&self, operation: &str) -> Option<Fault> {

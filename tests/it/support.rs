@@ -49,6 +49,11 @@ impl Server {
 
     /// The same, configured by these variables of the contract.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::at(START, variables).await
+    }
+
+    /// The same, with a clock that begins at `now`: real binaries beside it read the real one.
+    pub async fn at(now: u64, variables: &[(&str, &str)]) -> Self {
         // `make test-engines` runs the same tests on another engine; each test then has a table of its own there.
         let (engine, url) = match std::env::var("GATEWRIGHT_TEST_DYNAMODB") {
             Ok(url) => (None, url),
@@ -61,7 +66,7 @@ impl Server {
         let proxy = Proxy::start(&url).await;
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let table = format!("t{}-{}", std::process::id(), SEEDS.fetch_add(1, Ordering::Relaxed));
-        let server = Self::on(proxy, table, variables, Arc::new(AtomicU64::new(START)), engine);
+        let server = Self::on(proxy, table, variables, Arc::new(AtomicU64::new(now)), engine);
         let fresh = server.fresh();
         server.node().prepare(&fresh).await.unwrap();
         let given = Given { client_id: ClientId::parse(ADMIN), client_secret: Some(ClientSecret::new(ADMIN_SECRET.to_owned())) };
@@ -73,6 +78,12 @@ impl Server {
     pub async fn another(&self) -> Self {
         let proxy = Proxy::start(self.proxy.engine()).await;
         Self::on(proxy, self.table.clone(), self.variables.clone(), Arc::clone(&self.clock), self._engine.clone())
+    }
+
+    /// Another node whose clock is its own and begins at `now`.
+    pub async fn another_at(&self, now: u64) -> Self {
+        let proxy = Proxy::start(self.proxy.engine()).await;
+        Self::on(proxy, self.table.clone(), self.variables.clone(), Arc::new(AtomicU64::new(now)), self._engine.clone())
     }
 
     fn on(proxy: Arc<Proxy>, table: String, variables: Vec<(String, String)>, clock: Arc<AtomicU64>, engine: Option<Arc<Engine>>) -> Self {
@@ -111,6 +122,11 @@ impl Server {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&SEEDS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         Fresh::new(Timestamp::from_unix(self.now()), seed)
+    }
+
+    /// Does what the authorizer's function does before its first event.
+    pub async fn warm(&self) {
+        self.node().authorizer.warm(Timestamp::from_unix(self.now())).await.unwrap();
     }
 
     /// Sends a request; the target may have a query.

@@ -128,7 +128,9 @@ impl Claims {
     /// # Errors
     /// `Malformed` where a claim is missing or of the wrong JSON type, `WrongIssuer` where another issuer made it.
     pub fn from_jwt(payload: &VerifiedPayload, issuer: &Issuer) -> Result<Self, TokenFault> {
-        let presented: PresentedClaims = serde_json::from_slice(payload.as_bytes()).map_err(|_| TokenFault::Malformed)?;
+        // Checked first: the parser does not look into members that it passes over (RFC 8725 §3.7).
+        let text = std::str::from_utf8(payload.as_bytes()).map_err(|_| TokenFault::Malformed)?;
+        let presented: PresentedClaims = serde_json::from_str(text).map_err(|_| TokenFault::Malformed)?;
         if presented.iss != issuer.as_str() {
             return Err(TokenFault::WrongIssuer);
         }

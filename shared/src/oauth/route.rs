@@ -19,8 +19,8 @@ impl CanonicalPath {
             match segment {
                 "" | "." => {}
                 ".." => drop(segments.pop()),
-                // `..;x` is a dot segment to some servers and a name to others.
-                dots if dots.starts_with(".;") || dots.starts_with("..;") => return None,
+                // `..;x` is a dot segment to some servers and a name to others; a gateway that decodes makes it of `..%3B`.
+                dots if [".;", "..;", ".%3B", "..%3B"].iter().any(|start| dots.starts_with(start)) => return None,
                 name => segments.push(name),
             }
         }
@@ -147,6 +147,8 @@ mod tests {
             "/%2561",
             "/..;/a",
             "/a/..;x/b",
+            "/a/..%3Bx/b",
+            "/a/%2e%3b/b",
             "/a b",
             "/é",
             "/ａ",
