@@ -3,11 +3,13 @@
 mod authorizer;
 mod authorizer_events;
 mod client_auth;
+mod feed;
 mod forge;
 mod forged;
 mod http;
 mod introspect;
 mod metadata;
+mod nodes;
 mod proxy;
 mod revoke;
 mod support;

@@ -89,7 +89,11 @@ impl Server {
     fn on(proxy: Arc<Proxy>, table: String, variables: Vec<(String, String)>, clock: Arc<AtomicU64>, engine: Option<Arc<Engine>>) -> Self {
         let get = |name: &str| match name {
             "GATEWRIGHT_TABLE" => Some(table.clone()),
-            _ => variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).or((name == "GATEWRIGHT_ISSUER").then(|| ISSUER.to_owned())),
+            _ => variables
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
+                .or((name == "GATEWRIGHT_ISSUER").then(|| ISSUER.to_owned())),
         };
         let config = Config::from_environment(&get).unwrap();
         let store = Store::new(Endpoints::local(proxy.url()).dynamodb(), table.clone());
@@ -111,6 +115,11 @@ impl Server {
     /// Moves the clock on.
     pub fn pass(&self, seconds: u64) {
         self.clock.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Sets the clock.
+    pub fn set(&self, now: u64) {
+        self.clock.store(now, Ordering::Relaxed);
     }
 
     pub fn now(&self) -> u64 {
@@ -192,9 +201,17 @@ impl Server {
 
     /// The Apis of the specification's fixtures: `orders` (read, write) and `billing` (read), both `authenticated`.
     pub async fn fixtures(&self) {
-        self.create("/apis", json!({"name": "orders", "audience": "https://orders.example/", "scopes": [{"value": "read"}, {"value": "write"}],
-            "access": "authenticated", "resource_server_client_id": "c_rs"})).await;
-        self.create("/apis", json!({"name": "billing", "audience": "https://billing.example/", "scopes": [{"value": "read"}], "access": "authenticated"})).await;
+        self.create(
+            "/apis",
+            json!({"name": "orders", "audience": "https://orders.example/", "scopes": [{"value": "read"}, {"value": "write"}],
+            "access": "authenticated", "resource_server_client_id": "c_rs"}),
+        )
+        .await;
+        self.create(
+            "/apis",
+            json!({"name": "billing", "audience": "https://billing.example/", "scopes": [{"value": "read"}], "access": "authenticated"}),
+        )
+        .await;
     }
 
     /// A confidential client with client credentials and the scope `https://orders.example/read`, changed by `changes`;
@@ -219,7 +236,10 @@ pub fn basic(id: &str, secret: &str) -> String {
 
 /// A value as it stands in a form.
 pub fn encoded(value: &str) -> String {
-    value.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    value
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// The JSON of an answer.

@@ -33,7 +33,10 @@ impl Endpoint {
             log::info!(endpoint = "introspect", reason = refusal.fault(); "introspection refused");
             refusal.response()
         });
-        self.tally.flush_if_due(&self.evidence.store, &fresh).await;
+        // A table that has just failed is not waited for a second time (SF-03).
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            self.tally.flush_if_due(&self.evidence.store, &fresh).await;
+        }
         response
     }
 

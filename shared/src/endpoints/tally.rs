@@ -7,7 +7,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::time::Timestamp;
-use crate::store::{Count, Store};
+use crate::store::{Count, Store, StoreError};
 
 /// How old counts may become before a request takes them along, in seconds.
 const FLUSH_AFTER: u64 = 60;
@@ -82,26 +82,34 @@ impl Tally {
         }
     }
 
-    /// Writes what was counted: sums per day, and a line of the audit trail for each kind of thing that happened to a client.
+    /// Writes what was counted. The first failure ends it: a request waits once for a table that does not answer, not once per client.
     pub async fn flush(&self, store: &Store, fresh: &Fresh) {
         let days = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for Day { since, server, clients } in days {
-            let day = since.day();
-            noticed(store.add_counts(None, &day, &server).await);
-            for (client_id, lines) in clients {
-                let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
-                for line in &lines {
-                    *sums.entry(line.count).or_default() += line.number;
-                }
-                noticed(store.add_counts(Some(&client_id), &day, &sums).await);
-                for (at, line) in lines.iter().enumerate() {
-                    if let Some(event) = line.audit(&client_id) {
-                        noticed(store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {at}"))).await);
-                    }
+        if let Err(error) = write(days, store, fresh).await {
+            log::warn!(reason = error.to_string(); "counts were lost");
+        }
+    }
+}
+
+/// Sums per day, and a line of the audit trail for each kind of thing that happened to a client.
+async fn write(days: Vec<Day>, store: &Store, fresh: &Fresh) -> Result<(), StoreError> {
+    for Day { since, server, clients } in days {
+        let day = since.day();
+        store.add_counts(None, &day, &server).await?;
+        for (client_id, lines) in clients {
+            let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
+            for line in &lines {
+                *sums.entry(line.count).or_default() += line.number;
+            }
+            store.add_counts(Some(&client_id), &day, &sums).await?;
+            for (at, line) in lines.iter().enumerate() {
+                if let Some(event) = line.audit(&client_id) {
+                    store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {at}"))).await?;
                 }
             }
         }
     }
+    Ok(())
 }
 
 impl Line {
@@ -124,11 +132,5 @@ impl Line {
             reason: self.reason.map(str::to_owned),
             count: Some(self.number),
         })
-    }
-}
-
-fn noticed(written: Result<(), crate::store::StoreError>) {
-    if let Err(error) = written {
-        log::warn!(reason = error.to_string(); "counts were lost");
     }
 }

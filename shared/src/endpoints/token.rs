@@ -45,7 +45,10 @@ impl Endpoint {
             log::info!(endpoint = "token", reason = refusal.fault(); "token refused");
             refusal.response()
         });
-        self.tally.flush_if_due(&self.store, &fresh).await;
+        // A table that has just failed is not waited for a second time (SF-03).
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            self.tally.flush_if_due(&self.store, &fresh).await;
+        }
         response
     }
 

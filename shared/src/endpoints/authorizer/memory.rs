@@ -14,7 +14,8 @@ use crate::store::FEED_OVERLAP;
 /// How many tokens are remembered; beyond it the dead ones go first, and then all of them.
 const MOST_TOKENS: usize = 10_000;
 
-/// An instance that was frozen for longer than this, in seconds, forgets everything instead of catching up.
+/// An instance that was frozen for longer than this, in seconds, forgets everything instead of catching up. So does one whose clock was
+/// set back by more than writers' clocks may differ: it cannot know what it was not told.
 const FORGET_AFTER: u64 = 600;
 
 /// What an instance remembers.
@@ -38,6 +39,7 @@ struct State {
 }
 
 /// A genuine token, as it was at first sight.
+#[derive(Debug)]
 pub struct SeenToken {
     /// What it says.
     pub claims: Claims,
@@ -90,14 +92,15 @@ impl Memory {
 
     /// Whether the feed has to be looked at before the next decision.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.state().followed_to.is_none_or(|at| now.since(at) >= self.feed_seconds)
+        // A clock that was set back must not keep the feed from being looked at (SF-17).
+        self.state().followed_to.is_none_or(|at| now < at || now.since(at) >= self.feed_seconds)
     }
 
     /// From when on the feed has to be read, and what of it was applied before. `None` where memory was emptied instead.
     pub fn follows_from(&self, now: Timestamp) -> Option<(Timestamp, HashSet<String>)> {
         let mut state = self.state();
         match state.followed_to {
-            Some(at) if now.since(at) <= FORGET_AFTER => Some((at, state.applied.clone())),
+            Some(at) if at <= now.plus(FEED_OVERLAP) && now.since(at) <= FORGET_AFTER => Some((at.min(now), state.applied.clone())),
             _ => {
                 *state = State { generation: state.generation + 1, followed_to: Some(now), ..State::default() };
                 None
@@ -133,6 +136,11 @@ impl Memory {
         let token = digest.and_then(|digest| state.tokens.get(digest)).map(Arc::clone);
         let client = token.as_ref().and_then(|seen| state.clients.get(&seen.claims.client_id)).map(Arc::clone);
         Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), client, token }
+    }
+
+    /// The client, if it is remembered.
+    pub fn client(&self, client_id: &ClientId) -> Option<Arc<Client>> {
+        self.state().clients.get(client_id).map(Arc::clone)
     }
 
     /// Remembers what was read, unless the feed told of a change while it was being read.

@@ -65,74 +65,66 @@ impl Endpoint {
     /// # Errors
     /// [`Failure::Unauthorized`] for a 401, [`Failure::Unavailable`] for a 500; never an allow that was not decided.
     pub async fn handle(&self, event: Event, fresh: Fresh) -> Result<Answer, Failure> {
-        let simple = self.response == ResponseFormat::Simple && event.takes_simple_responses();
+        let format = if event.takes_simple_responses() { self.response } else { ResponseFormat::Policy };
         let call = event.call().ok_or(Failure::Unauthorized)?;
-        let answer = self.decide(&call, fresh.now).await;
+        let answer = self.decide(call, format, fresh.now).await;
         self.tally.flush_if_due(&self.store, &fresh).await;
-        match answer? {
-            Some(answer) if simple => Ok(answer.into_simple()),
-            Some(answer) => Ok(answer),
-            // A simple response has no 401 (AU-07).
-            None if simple => Ok(Answer::denied_simply()),
-            None => Err(Failure::Unauthorized),
-        }
+        answer
     }
 
-    /// The answer; `None` where credentials are missing or bad.
-    async fn decide(&self, call: &Call, now: Timestamp) -> Result<Option<Answer>, Failure> {
-        let token = match call.presented {
+    async fn decide(&self, call: Call, format: ResponseFormat, now: Timestamp) -> Result<Answer, Failure> {
+        // A simple response has no 401 (AU-07).
+        let unauthorized = |arn: String| match format {
+            ResponseFormat::Policy => Err(Failure::Unauthorized),
+            ResponseFormat::Simple => Ok(Answer::deny(format, arn, None)),
+        };
+        let token = match &call.presented {
             Presented::Nothing => None,
-            Presented::Bearer(ref token) => Some(token.as_str()),
+            Presented::Bearer(token) => Some(token.as_str()),
             Presented::Unusable => {
                 self.note_refusal(None, None, "not_bearer", now);
-                return Ok(None);
+                return unauthorized(call.arn);
             }
         };
         let sight = self.sight(token, now).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
         let api = call.path.as_ref().and_then(|path| sight.apis.at(&call.gateway, path));
-        let Some(seen) = &sight.token else {
-            // Nobody is refused for saying nothing where nothing is asked.
-            let passes = route::decide(api) == RouteDecision::Public && call.names_one_resource();
-            self.tally.add(None, Happened::plain(if passes { Count::CallsAnonymous } else { Count::CallsDenied }), now);
-            return Ok(passes.then(|| Answer::anonymous(&call.arn)));
+        let seen = match &sight.token {
+            Some(Ok(seen)) => seen,
+            Some(Err(fault)) => {
+                self.note_refusal(None, api, fault.code(), now);
+                return unauthorized(call.arn);
+            }
+            None => {
+                // Nobody is refused for saying nothing where nothing is asked.
+                let passes = route::decide(api) == RouteDecision::Public && call.names_one_resource();
+                self.tally.add(None, Happened::plain(if passes { Count::CallsAnonymous } else { Count::CallsDenied }), now);
+                return if passes { Ok(Answer::anonymous(format, call.arn)) } else { unauthorized(call.arn) };
+            }
         };
-        match self.judge(seen, &sight, api, call, now) {
-            Ok((claims, client)) => {
-                self.tally.add(
-                    Some(&claims.client_id),
-                    Happened { api: api.map(|api| &api.metadata.name), ..Happened::plain(Count::CallsAllowed) },
-                    now,
-                );
-                Ok(Some(Answer::allow(&call.arn, claims, client)))
+        match self.judge(seen, &sight, api, &call, now) {
+            Ok(client) => {
+                let happened = Happened { api: api.map(|api| &api.metadata.name), ..Happened::plain(Count::CallsAllowed) };
+                self.tally.add(Some(&seen.claims.client_id), happened, now);
+                Ok(Answer::allow(format, call.arn, Arc::clone(seen), Arc::clone(client)))
             }
             Err(Refused::Token(fault)) => {
-                self.note_refusal(seen.as_ref().ok().map(|seen| &seen.claims), api, fault.code(), now);
-                Ok(None)
+                self.note_refusal(Some(&seen.claims), api, fault.code(), now);
+                unauthorized(call.arn)
             }
             Err(Refused::Route(reason)) => {
-                let claims = seen.as_ref().ok().map(|seen| &seen.claims);
-                self.note_refusal(claims, api, reason, now);
-                Ok(Some(Answer::deny(&call.arn, claims)))
+                self.note_refusal(Some(&seen.claims), api, reason, now);
+                Ok(Answer::deny(format, call.arn, Some(Arc::clone(seen))))
             }
         }
     }
 
     /// The token gate, then the route gate.
-    fn judge<'s>(
-        &self,
-        seen: &'s Result<Arc<SeenToken>, TokenFault>,
-        sight: &'s Sight,
-        api: Option<&Api>,
-        call: &Call,
-        now: Timestamp,
-    ) -> Result<(&'s Claims, &'s Client), Refused> {
-        let seen = seen.as_ref().map_err(|fault| Refused::Token(*fault))?;
+    fn judge<'s>(&self, seen: &SeenToken, sight: &'s Sight, api: Option<&Api>, call: &Call, now: Timestamp) -> Result<&'s Arc<Client>, Refused> {
         if seen.kid.as_deref().is_some_and(|kid| !self.keyring.set().trusts(kid, now)) {
             return Err(Refused::Token(TokenFault::UnknownKey));
         }
-        let client = sight.client.as_deref();
-        alive(&seen.claims, seen.recorded, client, &sight.apis, now).map_err(Refused::Token)?;
-        let client = client.ok_or(Refused::Token(TokenFault::ClientInactive))?;
+        alive(&seen.claims, seen.recorded, sight.client.as_deref(), &sight.apis, now).map_err(Refused::Token)?;
+        let client = sight.client.as_ref().ok_or(Refused::Token(TokenFault::ClientInactive))?;
         //= https://www.rfc-editor.org/rfc/rfc9068#section-4
         //# The resource server MUST validate that the "aud" claim contains a resource indicator value corresponding to an
         //# identifier the resource server expects for itself.
@@ -140,10 +132,9 @@ impl Endpoint {
             return Err(Refused::Token(TokenFault::AudienceMismatch));
         }
         match route::decide(api) {
-            _ if call.path.is_none() => Err(Refused::Route("path_ambiguous")),
-            _ if !call.names_one_resource() => Err(Refused::Route("path_ambiguous")),
+            _ if call.path.is_none() || !call.names_one_resource() => Err(Refused::Route("path_ambiguous")),
             RouteDecision::Deny => Err(Refused::Route("route_denied")),
-            RouteDecision::Authenticated | RouteDecision::Public => Ok((&seen.claims, client)),
+            RouteDecision::Authenticated | RouteDecision::Public => Ok(client),
         }
     }
 
@@ -172,8 +163,11 @@ impl Endpoint {
             (None, None, Some(token)) => Some(self.keyring.verify(token, now).await?.map(|(claims, kid)| (claims, Some(kid)))),
             _ => None,
         };
+        let mut client = None;
         if let Some(Ok((claims, _))) = &genuine {
-            batch = batch.with_some(known.token.is_none().then_some(Key::Token(&claims.jti))).with(Key::Client(&claims.client_id));
+            client = self.memory.client(&claims.client_id);
+            batch = batch.with_some(known.token.is_none().then_some(Key::Token(&claims.jti)));
+            batch = batch.with_some(client.is_none().then_some(Key::Client(&claims.client_id)));
         } else if let Some(digest) = &opaque {
             batch = batch.with(Key::Token(digest));
         }
@@ -198,7 +192,10 @@ impl Endpoint {
             None => (None, None),
             Some(Err(fault)) => (Some(Err(fault)), None),
             Some(Ok((claims, kid))) => {
-                let client = found.client(&claims.client_id)?.map(Arc::new);
+                let client = match client {
+                    Some(client) => Some(client),
+                    None => found.client(&claims.client_id)?.map(Arc::new),
+                };
                 let seen = match known.token {
                     Some(ref seen) => Arc::clone(seen),
                     None => {
