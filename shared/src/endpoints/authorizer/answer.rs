@@ -1,11 +1,14 @@
 //! What an authorizer answers: an IAM policy, or for an HTTP API that was configured for it, a simple response.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::oauth::access_token::{Claims, SubjectType};
+use super::memory::SeenToken;
+use crate::oauth::access_token::SubjectType;
 use crate::oauth::client::Client;
+use crate::oauth::ids::Name;
 
 /// The form of the answers to HTTP API 2.0 events (`GATEWRIGHT_AUTHORIZER_RESPONSE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,46 +22,42 @@ pub enum ResponseFormat {
 
 /// An answer that API Gateway understands.
 #[derive(Debug)]
-pub enum Answer {
-    /// An IAM policy for the caller.
-    Policy {
-        /// Whom the policy is for.
-        principal_id: String,
-        /// Whether it allows.
-        allowed: bool,
-        /// The one resource that it speaks of.
-        resource: String,
-        /// What the integration and the gateway's own answers may use.
-        context: Box<Context>,
-    },
-    /// A simple response.
-    Simple {
-        /// Whether the call may pass.
-        allowed: bool,
-        /// What the integration may use.
-        context: Box<Context>,
-    },
+pub struct Answer {
+    format: ResponseFormat,
+    /// The one resource that a policy speaks of.
+    arn: String,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    /// The call may pass, for what the token says and as what the client is.
+    Allow(Arc<SeenToken>, Arc<Client>),
+    /// The call may pass without credentials.
+    Anonymous,
+    /// The call may not pass; the token, if there was a good one.
+    Deny(Option<Arc<SeenToken>>),
 }
 
 /// The authorizer's context; all values are strings, and what is not known is absent (AU-16).
 #[derive(Debug, Default, Serialize)]
-pub struct Context {
+struct Context<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<String>,
+    sub: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sub_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
+    client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    realm: Option<String>,
+    realm: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
+    scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<String>,
+    aud: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<String>,
+    jti: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<String>,
     /// The OAuth error, for the gateway's 403 template.
@@ -87,46 +86,53 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Answer {
-    pub(super) fn allow(arn: &str, claims: &Claims, client: &Client) -> Self {
-        let roles: Vec<&str> = match claims.sub_type {
-            // A client acting for itself has the roles that the table gives it now, not those of the day of issue.
-            SubjectType::Client => client.metadata.roles.iter().map(|role| role.as_str()).collect(),
-            SubjectType::User => claims.roles.iter().map(|role| role.as_str()).collect(),
+    pub(super) fn allow(format: ResponseFormat, arn: String, seen: Arc<SeenToken>, client: Arc<Client>) -> Self {
+        Self { format, arn, verdict: Verdict::Allow(seen, client) }
+    }
+
+    pub(super) fn anonymous(format: ResponseFormat, arn: String) -> Self {
+        Self { format, arn, verdict: Verdict::Anonymous }
+    }
+
+    /// A refusal. A wildcard character in the path makes it wider, never narrower.
+    pub(super) fn deny(format: ResponseFormat, arn: String, seen: Option<Arc<SeenToken>>) -> Self {
+        Self { format, arn, verdict: Verdict::Deny(seen) }
+    }
+
+    fn is_allowed(&self) -> bool {
+        !matches!(self.verdict, Verdict::Deny(_))
+    }
+
+    fn principal_id(&self) -> &str {
+        match &self.verdict {
+            Verdict::Allow(seen, _) | Verdict::Deny(Some(seen)) => &seen.claims.sub,
+            Verdict::Anonymous | Verdict::Deny(None) => "anonymous",
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        let (claims, client) = match &self.verdict {
+            Verdict::Allow(seen, client) => (&seen.claims, client),
+            Verdict::Anonymous => return Context { sub_type: Some("anonymous"), ..Context::default() },
+            // Without a good token there was nothing to be insufficient.
+            Verdict::Deny(seen) => return Context { error: seen.as_ref().map(|_| "insufficient_scope"), ..Context::default() },
         };
-        let context = Context {
-            sub: Some(claims.sub.clone()),
+        let roles = match claims.sub_type {
+            // A client acting for itself has the roles that the table gives it now, not those of the day of issue.
+            SubjectType::Client => &client.metadata.roles,
+            SubjectType::User => &claims.roles,
+        };
+        Context {
+            sub: Some(&claims.sub),
             sub_type: Some(claims.sub_type.as_str()),
-            client_id: Some(claims.client_id.to_string()),
-            realm: Some(client.metadata.realm.to_string()),
-            scope: Some(claims.scope.clone()),
-            roles: Some(roles.join(" ")),
-            aud: Some(claims.aud.clone()),
-            jti: Some(claims.jti.clone()),
+            client_id: Some(claims.client_id.as_str()),
+            realm: Some(client.metadata.realm.as_str()),
+            scope: Some(&claims.scope),
+            roles: Some(roles.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")),
+            aud: Some(&claims.aud),
+            jti: Some(&claims.jti),
             exp: Some(claims.exp.unix().to_string()),
             error: None,
-        };
-        Self::Policy { principal_id: claims.sub.clone(), allowed: true, resource: arn.to_owned(), context: Box::new(context) }
-    }
-
-    pub(super) fn anonymous(arn: &str) -> Self {
-        let context = Context { sub_type: Some("anonymous"), ..Context::default() };
-        Self::Policy { principal_id: "anonymous".to_owned(), allowed: true, resource: arn.to_owned(), context: Box::new(context) }
-    }
-
-    pub(super) fn deny(arn: &str, claims: Option<&Claims>) -> Self {
-        let principal_id = claims.map_or_else(|| "anonymous".to_owned(), |claims| claims.sub.clone());
-        let context = Context { error: Some("insufficient_scope"), ..Context::default() };
-        // A wildcard character in the path makes the refusal wider, never narrower.
-        Self::Policy { principal_id, allowed: false, resource: arn.to_owned(), context: Box::new(context) }
-    }
-
-    pub(super) fn denied_simply() -> Self {
-        Self::Simple { allowed: false, context: Box::default() }
-    }
-
-    pub(super) fn into_simple(self) -> Self {
-        match self {
-            Self::Policy { allowed, context, .. } | Self::Simple { allowed, context } => Self::Simple { allowed, context },
         }
     }
 }
@@ -136,7 +142,7 @@ impl Answer {
 struct PolicyAnswer<'a> {
     principal_id: &'a str,
     policy_document: PolicyDocument<'a>,
-    context: &'a Context,
+    context: Context<'a>,
 }
 
 #[derive(Serialize)]
@@ -158,17 +164,19 @@ struct Statement<'a> {
 #[serde(rename_all = "camelCase")]
 struct SimpleAnswer<'a> {
     is_authorized: bool,
-    context: &'a Context,
+    context: Context<'a>,
 }
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Simple { allowed, context } => SimpleAnswer { is_authorized: *allowed, context }.serialize(serializer),
-            Self::Policy { principal_id, allowed, resource, context } => {
-                let effect = if *allowed { "Allow" } else { "Deny" };
-                let statement = [Statement { action: "execute-api:Invoke", effect, resource }];
-                PolicyAnswer { principal_id, policy_document: PolicyDocument { version: "2012-10-17", statement }, context }.serialize(serializer)
+        let (is_authorized, context) = (self.is_allowed(), self.context());
+        match self.format {
+            ResponseFormat::Simple => SimpleAnswer { is_authorized, context }.serialize(serializer),
+            ResponseFormat::Policy => {
+                let effect = if is_authorized { "Allow" } else { "Deny" };
+                let statement = [Statement { action: "execute-api:Invoke", effect, resource: &self.arn }];
+                let policy_document = PolicyDocument { version: "2012-10-17", statement };
+                PolicyAnswer { principal_id: self.principal_id(), policy_document, context }.serialize(serializer)
             }
         }
     }
