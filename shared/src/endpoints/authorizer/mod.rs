@@ -11,7 +11,7 @@ use aws_lc_rs::digest;
 pub use answer::{Answer, Failure, ResponseFormat};
 pub use event::Event;
 use event::{Call, Presented};
-use memory::{Memory, SeenToken, Sight};
+use memory::{Known, Memory, SeenToken, Sight};
 
 use super::keyring::Keyring;
 use super::tally::{Happened, Tally};
@@ -68,7 +68,10 @@ impl Endpoint {
         let format = if event.takes_simple_responses() { self.response } else { ResponseFormat::Policy };
         let call = event.call().ok_or(Failure::Unauthorized)?;
         let answer = self.decide(call, format, fresh.now).await;
-        self.tally.flush_if_due(&self.store, &fresh).await;
+        // A table that has just failed is not waited for a second time (SF-03).
+        if !matches!(answer, Err(Failure::Unavailable(_))) {
+            self.tally.flush_if_due(&self.store, &fresh).await;
+        }
         answer
     }
 
@@ -139,16 +142,22 @@ impl Endpoint {
     }
 
     /// What this instance knows that the call needs; what it does not know is read, all in one round trip.
+    ///
+    /// Reading is boxed: a call that needs none must not carry the SDK's large futures about (docs/performance.md).
     async fn sight(&self, token: Option<&str>, now: Timestamp) -> Result<Sight, StoreError> {
         if self.memory.is_due(now) {
-            self.follow(now).await?;
+            Box::pin(self.follow(now)).await?;
         }
         let digest = token.map(|token| digest::digest(&digest::SHA256, token.as_bytes()));
         let digest = digest.as_ref().and_then(|digest| digest.as_ref().first_chunk::<32>());
         let known = self.memory.recall(digest);
-        if let Some(sight) = known.whole(token.is_some()) {
-            return Ok(sight);
+        match known.whole(token.is_some()) {
+            Some(sight) => Ok(sight),
+            None => Box::pin(self.read_sight(token, digest, known, now)).await,
         }
+    }
+
+    async fn read_sight(&self, token: Option<&str>, digest: Option<&[u8; 32]>, known: Known, now: Timestamp) -> Result<Sight, StoreError> {
         let mut batch = self.store.batch();
         if known.apis.is_none() {
             batch = batch.with(Key::Apis);
