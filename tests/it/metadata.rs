@@ -356,6 +356,30 @@ async fn an_emergency_ends_a_key_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_new_elsewhere_is_known_when_a_token_of_it_comes() {
+    // IN-12, RV-10, MI-09, 5.6 #2, #6: a key of an emergency, and the first RS256 key, sign at once, and a node may have read the keys just now.
+    let server = Server::start().await;
+    server.fixtures().await;
+    let other_node = server.another().await;
+    let client = server.client("c_cc", json!({})).await;
+    let introspect = async |token: &str| json_of(&other_node.post("/oauth2/introspect", &client, &format!("token={token}")).await)["active"].clone();
+    assert_eq!(introspect(&server.token(&client, "").await).await, true);
+    server.admin("POST", "/keys/rotate", json!({"emergency": true})).await;
+    let new = server.token(&client, "").await;
+    assert_eq!(introspect(&new).await, true, "the other node looks again before it says no");
+    server.admin("POST", "/keys/rotate", json!({"emergency": true})).await;
+    let newest = server.token(&client, "").await;
+    assert_eq!(outcome(&other_node.post("/oauth2/revoke", &client, &format!("token={newest}")).await), "200");
+    assert_eq!(json_of(&server.post("/oauth2/introspect", &client, &format!("token={newest}")).await), json!({"active": false}), "200 means revoked");
+    // A name that no key has costs no more than that look.
+    other_node.proxy.calls();
+    let (header, rest) = newest.split_once('.').unwrap();
+    let header = String::from_utf8(URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap().replace(&kid(&newest), "000000000000000000000000");
+    assert_eq!(introspect(&format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))).await, false);
+    assert_eq!(other_node.proxy.calls(), "BatchGetItem 1");
+}
+
+#[tokio::test]
 async fn a_server_without_its_table_is_not_healthy() {
     // G-06, SF-02
     let server = Server::start().await;

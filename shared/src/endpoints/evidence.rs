@@ -9,7 +9,7 @@ use crate::oauth::client::AccessTokenFormat;
 use crate::oauth::ids::ClientId;
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
-use crate::store::{Found, Key, Store, StoreError};
+use crate::store::{Batch, Found, Key, Store, StoreError};
 
 /// Reads what the table says of tokens.
 pub struct Evidence {
@@ -43,13 +43,22 @@ impl Evidence {
     }
 
     async fn examine_jwt(&self, token: &str, also: Option<&ClientId>, now: Timestamp) -> Result<Examined, StoreError> {
-        let verified = self.keyring.verify(token, now).await?;
+        let mut verified = self.keyring.verify(token, now).await?;
         let mut batch = self.store.batch().with_some(also.map(Key::Client));
-        if let Ok((claims, _)) = &verified {
-            batch = batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with(Key::Keys);
+        // A key may be newer than what this instance knows of them: the read that a caller costs anyway brings the set along.
+        let may_be_newer = also.is_some() && matches!(verified, Err(TokenFault::UnknownKey));
+        match &verified {
+            Ok((claims, _)) => batch = about(claims, batch).with(Key::Keys),
+            Err(_) => batch = batch.with_some(may_be_newer.then_some(Key::Keys)),
         }
-        let found = batch.read().await?;
+        let mut found = batch.read().await?;
         self.keyring.take(found.keys()?, now);
+        if may_be_newer {
+            verified = self.keyring.verify(token, now).await?;
+            if let Ok((claims, _)) = &verified {
+                found.extend(about(claims, self.store.batch()).read().await?);
+            }
+        }
         let (claims, kid) = match verified {
             Ok((claims, kid)) => (Ok(claims), Some(kid)),
             Err(fault) => (Err(fault), None),
@@ -70,6 +79,11 @@ impl Evidence {
         }
         Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, kid: None })
     }
+}
+
+/// What has to be known about a JWT beside its key.
+fn about<'s>(claims: &Claims, batch: Batch<'s>) -> Batch<'s> {
+    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis)
 }
 
 impl Examined {
