@@ -123,7 +123,7 @@ impl Keyring {
         }
         let mut key = self.verification_key(jws.kid());
         if key.is_none() && self.is_older_than(REREAD_AFTER, now) {
-            self.read(now).await?;
+            Box::pin(self.read(now)).await?;
             key = self.verification_key(jws.kid());
         }
         let Some(key) = key else { return Ok(Err(TokenFault::UnknownKey)) };
@@ -142,6 +142,14 @@ impl Keyring {
     /// # Errors
     /// Where there is none, or where it cannot be read or opened.
     pub async fn signer(&self, alg: SigningAlg, now: Timestamp) -> Result<Arc<SigningKey>, KeyringError> {
+        let open = |active: &str| self.known.read().unwrap_or_else(PoisonError::into_inner).signing.get(active).map(Arc::clone);
+        match self.set().active(alg, now).and_then(|key| open(&key.jwk.kid)) {
+            Some(key) => Ok(key),
+            None => Box::pin(self.open(alg, now)).await,
+        }
+    }
+
+    async fn open(&self, alg: SigningAlg, now: Timestamp) -> Result<Arc<SigningKey>, KeyringError> {
         let mut active = self.set().active(alg, now).map(|key| key.jwk.kid.clone());
         if active.is_none() {
             self.read(now).await?;

@@ -78,7 +78,7 @@ impl Tally {
     pub async fn flush_if_due(&self, store: &Store, fresh: &Fresh) {
         let oldest = self.0.lock().unwrap_or_else(PoisonError::into_inner).first().map(|day| day.since);
         if oldest.is_some_and(|since| fresh.now.since(since) >= FLUSH_AFTER) {
-            self.flush(store, fresh).await;
+            Box::pin(self.flush(store, fresh)).await;
         }
     }
 

@@ -108,7 +108,7 @@ impl Endpoint {
     async fn noted(&self, client: &AuthenticatedClient, fresh: &Fresh) {
         self.tally.add(Some(&client.client_id), Happened::plain(Count::TokensIssued), fresh.now);
         if let Some(secret_id) = client.secret_first_used_on(fresh.now)
-            && let Err(error) = self.store.note_secret_use(client, secret_id, fresh.now).await
+            && let Err(error) = Box::pin(self.store.note_secret_use(client, secret_id, fresh.now)).await
         {
             log::warn!(endpoint = "token", reason = error.to_string(); "the use of a secret was not noted");
         }

@@ -13,18 +13,18 @@ use super::time::Timestamp;
 pub struct Fresh {
     /// When the request is decided.
     pub now: Timestamp,
-    seed: hmac::Key,
+    seed: [u8; 32],
 }
 
 impl Fresh {
     /// A request's time and its 256 bits from a cryptographic generator.
     pub fn new(now: Timestamp, seed: [u8; 32]) -> Self {
-        Self { now, seed: hmac::Key::new(hmac::HMAC_SHA256, &seed) }
+        Self { now, seed }
     }
 
     /// 256 bits for the purpose `label`: the same label gives the same bits again.
     pub fn bits(&self, label: &str) -> [u8; 32] {
-        let tag = hmac::sign(&self.seed, label.as_bytes());
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.seed), label.as_bytes());
         let mut bits = [0; 32];
         bits.copy_from_slice(tag.as_ref());
         bits
