@@ -1,8 +1,11 @@
 //! Black-box tests. Names and comments carry the row ids of the specification that a test holds.
 
+mod admin;
+mod admin_clients;
 mod authorizer;
 mod authorizer_events;
 mod client_auth;
+mod faults;
 mod feed;
 mod forge;
 mod forged;
@@ -13,4 +16,5 @@ mod nodes;
 mod proxy;
 mod revoke;
 mod support;
+mod table;
 mod token;
