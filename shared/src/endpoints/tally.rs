@@ -104,7 +104,8 @@ async fn write(days: Vec<Day>, store: &Store, fresh: &Fresh) -> Result<(), Store
             store.add_counts(Some(&client_id), &day, &sums).await?;
             for (at, line) in lines.iter().enumerate() {
                 if let Some(event) = line.audit(&client_id) {
-                    store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {at}"))).await?;
+                    // The local runner writes several tallies at once: what is counted keeps their entries apart.
+                    store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {} {at}", line.count.name()))).await?;
                 }
             }
         }

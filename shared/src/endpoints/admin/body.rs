@@ -46,7 +46,9 @@ pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&s
             None if path == "." => String::new(),
             None => format!("/{}", path.replace("[", "/").replace(']', "").replace('.', "/").replace("//", "/")),
         };
-        vec![Invalid::new(pointer, error.into_inner().to_string())].into()
+        // Whoever reads this need not know the names of Rust's types.
+        let detail = error.into_inner().to_string().replace("expected u64", "expected a whole number");
+        vec![Invalid::new(pointer, detail)].into()
     })
 }
 

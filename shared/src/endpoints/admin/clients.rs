@@ -89,6 +89,7 @@ impl Context<'_> {
         let patch = body::object(self.request, false)?;
         let (client, _) = self
             .changed_client(id, "client.changed", |client, apis| {
+                self.guard_admin_scopes(&client.metadata.scopes)?;
                 let mut members = metadata_members(&client.metadata);
                 body::merge(&mut members, patch.clone());
                 let known = MEMBERS.iter().filter(|name| **name != "client_id").copied().collect::<Vec<_>>();

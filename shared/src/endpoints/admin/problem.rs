@@ -81,7 +81,7 @@ impl Problem {
             Self::Unauthorized(Challenge::MissingToken) => "send an access token of the admin API as Authorization: Bearer",
             Self::Unauthorized(_) => "the access token is not valid for the admin API",
             Self::MissingScope(value) => &format!("the access token lacks the scope {ADMIN_AUDIENCE}{value}"),
-            Self::ScopeNotHeld(scope) => &format!("the client would have the scope {scope}, which the access token lacks"),
+            Self::ScopeNotHeld(scope) => &format!("the client has or would have the scope {scope}, which the access token lacks"),
             Self::NotFound => "there is nothing at this path",
             Self::MethodNotAllowed(allow) => &format!("use {allow}"),
             Self::Conflict(detail) => detail,

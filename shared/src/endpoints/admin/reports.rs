@@ -24,11 +24,11 @@ impl Context<'_> {
         let cursor = self.cursor()?;
         let listed = match self.request.query("client_id") {
             Some(_) => {
-                let span = self.span(REPORTED)?;
+                let span = self.span(|to| to.minus(REPORTED))?;
                 self.store().list_client_audit(&self.client_id()?, span, cursor.as_deref(), limit).await?
             }
             None => {
-                let (from, to) = self.span(self.fresh.now.unix() % DAY)?;
+                let (from, to) = self.span(|to| to.minus(to.unix() % DAY))?;
                 if from.day() != to.day() {
                     return Err(Problem::parameter("from", "must be on the same UTC day as to, unless client_id is given"));
                 }
@@ -42,7 +42,7 @@ impl Context<'_> {
     pub(super) async fn usage(&self) -> Result<Response, Problem> {
         self.caller.require("stats.read")?;
         let client_id = self.client_id()?;
-        let (from, to) = self.span(REPORTED)?;
+        let (from, to) = self.span(|to| to.minus(REPORTED))?;
         let days = self.store().counts(Some(&client_id), &from.day(), &to.day()).await?;
         Ok(page(days.iter().map(|day| shown_day(day, Some(&client_id))).collect(), None))
     }
@@ -50,19 +50,19 @@ impl Context<'_> {
     /// Counts of the whole server per day, the latest first.
     pub(super) async fn stats(&self) -> Result<Response, Problem> {
         self.caller.require("stats.read")?;
-        let (from, to) = self.span(REPORTED)?;
+        let (from, to) = self.span(|to| to.minus(REPORTED))?;
         let days = self.store().counts(None, &from.day(), &to.day()).await?;
         Ok(respond::json(StatusCode::OK, &json!({"items": days.iter().rev().map(|day| shown_day(day, None)).collect::<Vec<_>>()})))
     }
 
-    /// `?from=` and `?to=`; by default the last `seconds` up to now.
-    fn span(&self, seconds: u64) -> Result<(Timestamp, Timestamp), Problem> {
+    /// `?from=` and `?to=`; by default up to now, from the time that goes with that end.
+    fn span(&self, default_from: impl FnOnce(Timestamp) -> Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
         let time = |name, default: Timestamp| match self.request.query(name) {
             None => Ok(default),
             Some(text) => Timestamp::parse_rfc3339(text).ok_or_else(|| Problem::parameter(name, "must be an RFC 3339 time")),
         };
         let to = time("to", self.fresh.now)?;
-        Ok((time("from", to.minus(seconds))?, to))
+        Ok((time("from", default_from(to))?, to))
     }
 }
 
