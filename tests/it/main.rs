@@ -17,4 +17,5 @@ mod proxy;
 mod revoke;
 mod support;
 mod table;
+mod table;
 mod token;

@@ -163,6 +163,11 @@ impl KeySet {
         if has_rsa { vec![SigningAlg::ES256, SigningAlg::RS256] } else { vec![SigningAlg::ES256] }
     }
 
+    /// Whether a next key of `alg` waits for its turn.
+    pub fn has_next(&self, alg: SigningAlg, now: Timestamp) -> bool {
+        self.next(alg, now).is_some()
+    }
+
     fn next(&self, alg: SigningAlg, now: Timestamp) -> Option<&PublishedKey> {
         self.keys.iter().find(|key| key.jwk.alg == alg && self.phase(key, now) == Phase::Next)
     }
