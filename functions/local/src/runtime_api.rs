@@ -11,12 +11,13 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use process::{Launch, Output, Process};
+use process::{Launch, Output, Process, TIMEOUT};
 
 /// One function's `bootstrap` as processes behind a Lambda Runtime API on loopback ports.
 pub struct Function {
@@ -38,6 +39,7 @@ pub struct FunctionError {
 
 struct Invocation {
     event: Bytes,
+    timeout: Duration,
     reply: oneshot::Sender<Result<Bytes, FunctionError>>,
 }
 
@@ -68,9 +70,17 @@ impl Function {
     /// # Errors
     /// If the function answers with an error, ends, or takes longer than 29 seconds.
     pub async fn invoke(&self, event: Bytes) -> Result<Bytes, FunctionError> {
+        self.invoke_within(TIMEOUT, event).await
+    }
+
+    /// The same for a function that is configured with another timeout, which it learns of as its deadline.
+    ///
+    /// # Errors
+    /// If the function answers with an error, ends, or takes longer.
+    pub async fn invoke_within(&self, timeout: Duration, event: Bytes) -> Result<Bytes, FunctionError> {
         let (reply, answer) = oneshot::channel();
         // A failed send drops `reply`, which the next line meets as well.
-        let _ = self.queue.send(Invocation { event, reply });
+        let _ = self.queue.send(Invocation { event, timeout, reply });
         answer.await.unwrap_or_else(|_| Err(FunctionError::new("Runtime.Stopped", "the function was stopped")))
     }
 
@@ -131,7 +141,7 @@ impl std::error::Error for FunctionError {}
 async fn run_instance(launch: Arc<Launch>, mut process: Process, pid: Arc<AtomicU32>, invocations: Arc<Mutex<mpsc::UnboundedReceiver<Invocation>>>) {
     loop {
         let next = invocations.lock().await.recv().await;
-        let Some(Invocation { event, reply }) = next else { return };
+        let Some(Invocation { event, timeout, reply }) = next else { return };
         if !process.is_running() {
             match Process::start(&launch).await {
                 Ok(started) => process = started,
@@ -144,7 +154,7 @@ async fn run_instance(launch: Arc<Launch>, mut process: Process, pid: Arc<Atomic
         }
         let request_id = launch.next_request_id();
         // The caller may have given up by now; the function cannot know, on AWS neither.
-        let _ = reply.send(process.exchange(request_id, event).await);
+        let _ = reply.send(process.exchange(request_id, event, timeout).await);
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use super::FunctionError;
 
 /// How long one event may take. API Gateway gives up after 29 seconds, so a longer one has no reader.
-const TIMEOUT: Duration = Duration::from_secs(29);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(29);
 /// Lambda's limit for an answer.
 const ANSWER_LIMIT: usize = 6 * 1024 * 1024;
 /// Where the functions believe to run.
@@ -77,6 +77,7 @@ pub(super) struct Process {
 struct Event {
     request_id: String,
     body: Bytes,
+    timeout: Duration,
 }
 
 struct Answer {
@@ -121,9 +122,9 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    pub(super) async fn exchange(&mut self, request_id: String, body: Bytes) -> Result<Bytes, FunctionError> {
+    pub(super) async fn exchange(&mut self, request_id: String, body: Bytes, timeout: Duration) -> Result<Bytes, FunctionError> {
         // Never refused: the receiver is dropped with `self`.
-        let _ = self.events.send(Event { request_id: request_id.clone(), body });
+        let _ = self.events.send(Event { request_id: request_id.clone(), body, timeout });
         let answer = async {
             loop {
                 tokio::select! {
@@ -138,12 +139,12 @@ impl Process {
                 }
             }
         };
-        if let Ok(result) = tokio::time::timeout(TIMEOUT, answer).await {
+        if let Ok(result) = tokio::time::timeout(timeout, answer).await {
             return result;
         }
         // Like Lambda: what is left of a timed out process serves nobody.
         let _ = self.child.kill().await;
-        Err(FunctionError::new("Sandbox.Timedout", format!("no answer after {} seconds", TIMEOUT.as_secs())))
+        Err(FunctionError::new("Sandbox.Timedout", format!("no answer after {timeout:?}")))
     }
 }
 
@@ -174,7 +175,7 @@ async fn next(State(port): State<Arc<Port>>) -> Response {
         return StatusCode::GONE.into_response();
     };
     #[expect(clippy::disallowed_methods, reason = "this is AWS's side, not a rule's")]
-    let deadline = SystemTime::now() + TIMEOUT;
+    let deadline = SystemTime::now() + event.timeout;
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let headers = [
         ("Lambda-Runtime-Aws-Request-Id", event.request_id),
