@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_clients;
+mod admin_objects;
 mod authorizer;
 mod authorizer_events;
 mod binaries;
@@ -16,6 +17,7 @@ mod metadata;
 mod nodes;
 mod proxy;
 mod revoke;
+mod secrets;
 mod shapes;
 mod support;
 mod table;

@@ -72,6 +72,7 @@ pub struct ApiMetadata {
 
 /// One scope value of an Api.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with a value")]
 pub struct ApiScope {
     /// The value, as it stands in a token's `scope`.
     pub value: String,

@@ -117,9 +117,8 @@ impl KeySet {
         if now < key.active_from {
             return Phase::Next;
         }
-        let is_successor = |other: &&PublishedKey| {
-            other.jwk.alg == key.jwk.alg && other.withdrawn_at.is_none() && other.active_from > key.active_from && other.active_from <= now
-        };
+        // Also one that was withdrawn since: that it took over stays true, and a key that is gone does not come back.
+        let is_successor = |other: &&PublishedKey| other.jwk.alg == key.jwk.alg && other.active_from > key.active_from && other.active_from <= now;
         match self.keys.iter().filter(is_successor).map(|successor| successor.active_from).min() {
             None => Phase::Active,
             Some(replaced_at) if now < replaced_at.plus(AFTERLIFE) => Phase::Retired,
@@ -366,6 +365,8 @@ mod tests {
         // MD-16
         let set = KeySet::default().with_next(jwk("a"), at(0)).with_emergency(jwk("b"), at(10));
         assert_eq!((active(&set, at(10)), set.trusts("a", at(10))), ("b", false));
+        let gone = KeySet::default().with_next(jwk("a"), at(0)).with_next(jwk("b"), at(0)).with_emergency(jwk("c"), at(10 * DAY));
+        assert_eq!((active(&gone, at(10 * DAY)), gone.trusts("a", at(10 * DAY)), gone.trusts("b", at(10 * DAY))), ("c", false, false));
         let waiting = KeySet::default().with_next(jwk("a"), at(0)).with_next(jwk("b"), at(5)).with_emergency(jwk("c"), at(10));
         assert_eq!((active(&waiting, at(10)), waiting.keys.len()), ("b", 2), "the published next key is taken first");
     }

@@ -41,7 +41,9 @@ impl Context<'_> {
 
     pub(super) async fn create_api(&self) -> Result<Response, Problem> {
         self.caller.require("apis.write")?;
-        let metadata = body::read::<ApiMetadata>(body::object(self.request, false)?, &MEMBERS)?.checked()?;
+        let members = body::object(self.request, false)?;
+        known_scope_members(&members)?;
+        let metadata = body::read::<ApiMetadata>(members, &MEMBERS)?.checked()?;
         let now = self.fresh.now;
         let records_since = (metadata.token_records == TokenRecords::Full).then_some(now);
         let api = Api { metadata, created_at: now, updated_at: now, records_since, version: 1 };
@@ -60,6 +62,7 @@ impl Context<'_> {
     pub(super) async fn change_api(&self, name: &str) -> Result<Response, Problem> {
         self.caller.require("apis.write")?;
         let patch = body::object(self.request, false)?;
+        known_scope_members(&patch)?;
         let name = Name::parse(name).ok_or(Problem::NotFound)?;
         let patched = |apis: &Apis| {
             let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
@@ -132,6 +135,16 @@ fn conflict(conflict: ApiConflict) -> Problem {
         ApiConflict::BasePath(name) => format!("the api {name} has this base_path on the same gateway"),
         ApiConflict::FullScope(full) => format!("the full scope {full} would belong to two apis"),
     })
+}
+
+/// The scopes are the one place where a body has objects within, and they are read as strictly.
+fn known_scope_members(members: &Map<String, Value>) -> Result<(), Problem> {
+    for (at, scope) in members.get("scopes").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if let Value::Object(scope) = scope {
+            body::only_known(scope, &["value", "description"], &format!("/scopes/{at}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn metadata_members(metadata: &ApiMetadata) -> Map<String, Value> {

@@ -29,14 +29,7 @@ pub(super) fn object(request: &Request, may_be_empty: bool) -> Result<Map<String
 /// # Errors
 /// The unknown members, or the first member of the wrong type.
 pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&str]) -> Result<T, Problem> {
-    let unknown: Vec<Invalid> = members
-        .keys()
-        .filter(|name| !known.contains(&name.as_str()))
-        .map(|name| Invalid::new(format!("/{}", name.replace('~', "~0").replace('/', "~1")), "is not a member of this object"))
-        .collect();
-    if !unknown.is_empty() {
-        return Err(unknown.into());
-    }
+    only_known(&members, known, "")?;
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let path = error.path().to_string();
         // A missing member is a fault of the object, and serde names it.
@@ -50,6 +43,16 @@ pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&s
         let detail = error.into_inner().to_string().replace("expected u64", "expected a whole number");
         vec![Invalid::new(pointer, detail)].into()
     })
+}
+
+/// Refuses members of the object at the pointer `at` that are not `known`.
+pub(super) fn only_known(members: &Map<String, Value>, known: &[&str], at: &str) -> Result<(), Problem> {
+    let unknown: Vec<Invalid> = members
+        .keys()
+        .filter(|name| !known.contains(&name.as_str()))
+        .map(|name| Invalid::new(format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), "is not a member of this object"))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(unknown.into()) }
 }
 
 /// JSON Merge Patch (RFC 7396 §2) of an object whose members have defaults: null takes a member back to its default.
