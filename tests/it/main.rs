@@ -17,6 +17,7 @@ mod metadata;
 mod nodes;
 mod proxy;
 mod revoke;
+mod scripts;
 mod secrets;
 mod shapes;
 mod support;
