@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# `make interop`: libraries that others wrote against a local run, and the functions with an emulated KMS (tests/interop/README.md).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+HERE=tests/interop
+PLACE=$PWD/target/interop
+PARTS=("${@:-python node rust kms}")
+
+fail() { echo "$1" >&2; exit 1; }
+for tool in cargo python3 node npm curl; do
+  command -v "$tool" >/dev/null || fail "$tool is missing, make interop needs it"
+done
+wanted() { [[ " ${PARTS[*]} " == *" $1 "* ]]; }
+
+mkdir -p "$PLACE"
+
+# venv NAME REQUIREMENTS: a virtual environment of its own, made again when the requirements change.
+venv() {
+  cmp -s "$2" "$PLACE/$1/made-from" && return
+  rm -rf "${PLACE:?}/$1"
+  python3 -m venv "$PLACE/$1"
+  "$PLACE/$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
+  cp "$2" "$PLACE/$1/made-from"
+}
+
+node_modules() {
+  mkdir -p "$PLACE/node"
+  cmp -s $HERE/node/package.json "$PLACE/node/made-from" && return
+  cp $HERE/node/package.json "$PLACE/node/"
+  (cd "$PLACE/node" && npm install --no-audit --no-fund --ignore-scripts --loglevel error)
+  cp $HERE/node/package.json "$PLACE/node/made-from"
+}
+
+cargo build --quiet --locked -p local -p gatewright -p interop -p rotate-keys -p token
+if wanted python; then venv python $HERE/python/requirements.txt; fi
+if wanted kms; then venv moto $HERE/python/moto.txt; fi
+if wanted node; then node_modules; fi
+
+data=$(mktemp -d)
+pids=()
+stop() {
+  for pid in "${pids[@]}"; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  rm -rf "$data"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# answers URL PID LOG: waits until a server of ours answers.
+answers() {
+  for _ in $(seq 150); do
+    curl -s -m 2 -o /dev/null "$1" && return
+    kill -0 "$2" 2>/dev/null || fail "a server ended at its start: $(tail -n 5 "$3")"
+    sleep 0.2
+  done
+  fail "nothing answered at $1 within 30 seconds"
+}
+
+results=$PLACE/results
+: >"$results"
+
+# run NAME COMMAND...: at most two minutes; a program that ends badly without saying why is a failure too.
+run() {
+  local name=$1 before code=0
+  shift
+  before=$(grep -c ^FAILED "$results" || true)
+  timeout 120 "$@" 2>"$PLACE/$name.log" | tee -a "$results" || code=$?
+  if [ "$code" != 0 ] && [ "$(grep -c ^FAILED "$results" || true)" = "$before" ]; then
+    echo "FAILED  $name ended with exit code $code: $(tail -n 1 "$PLACE/$name.log")" | tee -a "$results"
+  fi
+}
+
+port=$(free_port)
+export ISSUER=http://127.0.0.1:$port
+export GATEWRIGHT_ADMIN_CLIENT_ID=root GATEWRIGHT_ADMIN_CLIENT_SECRET="interop: 32 characters, %+& and é"
+PORT=$port GATEWRIGHT_ISSUER=$ISSUER GATEWRIGHT_DATA=$data GATEWRIGHT_FEED_SECONDS=1 target/debug/local >"$PLACE/local.log" 2>&1 &
+pids+=($!)
+answers "$ISSUER/healthz" "$!" "$PLACE/local.log"
+
+gatewright() { target/debug/gatewright --url "$ISSUER" --json "$@"; }
+secret() { python3 -c 'import json, sys; print(json.load(sys.stdin)["client_secret"])'; }
+gatewright api create orders --audience https://orders.example/ --scope read --access authenticated >/dev/null
+gatewright api create ledger --audience https://ledger.example/ --scope read --access authenticated --signing-alg RS256 >/dev/null
+export CLIENT_ID=shop POST_CLIENT_ID=shop.post RSA_CLIENT_ID=bank
+CLIENT_SECRET=$(gatewright client create "The shop" --id $CLIENT_ID --scope https://orders.example/read | secret)
+POST_CLIENT_SECRET=$(gatewright client create "The shop, by POST" --id $POST_CLIENT_ID --auth-method client_secret_post --scope https://orders.example/read | secret)
+RSA_CLIENT_SECRET=$(gatewright client create "The bank" --id $RSA_CLIENT_ID --scope https://ledger.example/read | secret)
+export CLIENT_SECRET POST_CLIENT_SECRET RSA_CLIENT_SECRET
+
+if wanted python; then
+  python=$PLACE/python/bin/python
+  run python-clients "$python" $HERE/python/clients.py
+  run python-verifiers "$python" $HERE/python/verifiers.py
+  GATEWRIGHT=$PWD/target/debug/gatewright run tls "$python" $HERE/python/tls.py
+fi
+if wanted node; then
+  cp $HERE/node/*.mjs "$PLACE/node/"
+  run node-clients node "$PLACE/node/clients.mjs"
+  run node-verifiers node "$PLACE/node/verifiers.mjs"
+fi
+if wanted rust; then
+  run rust target/debug/interop
+fi
+if wanted kms; then
+  kms_port=$(free_port)
+  "$PLACE/moto/bin/moto_server" -H 127.0.0.1 -p "$kms_port" >"$PLACE/moto.log" 2>&1 &
+  pids+=($!)
+  answers "http://127.0.0.1:$kms_port/" "$!" "$PLACE/moto.log"
+  KMS_URL=http://127.0.0.1:$kms_port FUNCTIONS=target/debug run kms target/debug/kms
+fi
+
+passed=$(grep -c ^ok "$results" || true)
+failed=$(grep -c ^FAILED "$results" || true)
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]
