@@ -497,10 +497,10 @@ async fn every_refusal_has_its_code() {
 async fn generated_values_have_256_bits() {
     // TE-25, SE-03: no repeats, no common prefix beyond the tag, and at each place every character about as often as every other.
     let fresh = || shared::runtime::fresh().unwrap();
-    let kinds: [(&str, fn(&shared::oauth::fresh::Fresh) -> String); 2] =
-        [("gw_cs_", |fresh| ClientSecret::generate(fresh).expose().to_owned()), ("gw_at_", |fresh| OpaqueToken::generate(fresh).expose().to_owned())];
-    for (tag, generate) in kinds {
-        let values: Vec<String> = (0..10_000).map(|_| generate(&fresh()).strip_prefix(tag).unwrap().to_owned()).collect();
+    let secrets = (0..10_000).map(|_| ClientSecret::generate(&fresh()).expose().to_owned()).collect::<Vec<_>>();
+    let tokens = (0..10_000).map(|_| OpaqueToken::generate(&fresh()).expose().to_owned()).collect::<Vec<_>>();
+    for (tag, generated) in [("gw_cs_", secrets), ("gw_at_", tokens)] {
+        let values: Vec<&str> = generated.iter().map(|value| value.strip_prefix(tag).unwrap()).collect();
         assert_eq!(values.iter().collect::<BTreeSet<_>>().len(), 10_000);
         assert!(values.iter().all(|value| URL_SAFE_NO_PAD.decode(value).unwrap().len() == 32));
         for place in 0..42 {
