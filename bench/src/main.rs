@@ -1,8 +1,8 @@
 //! `make bench`: what the functions cost, in one run beside what they cannot cost less than.
 //!
-//! The release binaries run as processes behind a Lambda Runtime API, one event at a time, with an embedded DynamoDB in
-//! this process. CPU is what the kernel booked on the function's process alone, so neither the store's speed nor the
-//! Runtime API's counts. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
+//! The release binaries run as processes behind a Lambda Runtime API, one event at a time, with a stand-in for DynamoDB in
+//! this process that replays what an embedded engine answered. CPU is what the kernel booked on the function's process
+//! alone. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
 //!
 //! `bench --quick` runs a tenth of the events: enough to see that all works, too few to judge by.
 //! `bench --floors` leaves our functions out.
@@ -11,6 +11,7 @@ mod cpu;
 mod floors;
 mod function;
 mod raw;
+mod replay;
 mod report;
 mod seed;
 mod store;
@@ -25,6 +26,10 @@ type Error = Box<dyn std::error::Error>;
 // One thread: the Runtime API, the store and the driver on one core, the function alone on the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    tokio::task::LocalSet::new().run_until(run()).await
+}
+
+async fn run() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [raw::FIRST_RANDOM | raw::FIRST_SIGNATURE] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         return raw::first_use(&arguments.concat());
@@ -36,13 +41,14 @@ async fn main() -> Result<(), Error> {
     let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };
 
     let raw = raw::measure()?;
-    let endpoint = store::start().await?;
+    let engine = store::start().await?;
+    let endpoint = replay::start(&engine).await?;
     let floors = floors::subjects(&endpoint);
     let mut groups = Vec::new();
     if given("--floors") {
         groups.push(floors);
     } else {
-        let setup = seed::seed(&endpoint, plan.long).await?;
+        let setup = seed::seed(&engine, &endpoint, plan.long).await?;
         groups.push(floors.into_iter().chain(subject::subjects(&setup)).collect());
         // Alone: it kills the tokens that the others use, and the authorizers would hear of it.
         groups.push(vec![subject::revoke(&setup)]);

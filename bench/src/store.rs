@@ -42,7 +42,10 @@ pub async fn start() -> Result<String, Error> {
     Ok(endpoint)
 }
 
-/// The variables that lead a function to the store.
+/// The variable that leads a function to the store.
+pub const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+/// What leads a function to the store at `endpoint`.
 pub fn env(endpoint: &str) -> Vec<(String, String)> {
-    vec![("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), endpoint.to_owned())]
+    vec![(ENDPOINT.to_owned(), endpoint.to_owned())]
 }
