@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::forge::Forge;
-use crate::support::{START, Server, claims};
+use crate::support::{Fault, START, Server, claims};
 
 /// Two nodes, and on the second a warm authorizer that knows a token of each of two clients.
 struct Pair {
@@ -228,5 +228,31 @@ async fn a_clock_that_is_set_back_does_not_keep_an_authorizer_from_learning() {
         assert_eq!(pair.b.get("/orders/1", &pair.tokens[0]).await.status(), 401, "{back}");
         pair.a.pass(6);
         assert_eq!(pair.b.get("/orders/1", &pair.tokens[0]).await.status(), 401, "{back}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    // CC-05 at the authorizer: a slow first sight of a token overlaps with its revocation and with the feed that tells of it.
+    for what in ["token", "client"] {
+        let pair = Pair::start().await;
+        let late = pair.a.token(&pair.clients[0], "").await;
+        pair.a.pass(4);
+        pair.b.proxy.inject(Fault::Late, "BatchGetItem", 1);
+        let slow = async { pair.b.get("/orders/1", &late).await.status().as_u16() };
+        let change = async {
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            if what == "token" {
+                assert_eq!(pair.a.post("/oauth2/revoke", &pair.clients[0], &format!("token={late}")).await.status(), 200);
+            } else {
+                assert_eq!(pair.a.admin("PATCH", "/clients/c_one", json!({"active": false})).await.status(), 200);
+            }
+            pair.a.pass(2);
+            assert_eq!(pair.b.get("/orders/1", &pair.tokens[1]).await.status(), 200);
+        };
+        // It was good when it was read.
+        let (first, ()) = tokio::join!(Box::pin(slow), Box::pin(change));
+        assert_eq!(first, 200, "{what}");
+        assert_eq!(pair.b.get("/orders/1", &late).await.status(), 401, "{what}");
     }
 }

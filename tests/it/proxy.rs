@@ -26,6 +26,8 @@ pub enum Fault {
     AnswerLost,
     /// The engine's answer is cut in the middle.
     Garbage,
+    /// The engine does it at once, and the answer comes half a second late.
+    Late,
 }
 
 /// A running proxy.
@@ -131,7 +133,7 @@ impl Proxy {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
             }
-            Some(Fault::AnswerLost | Fault::Garbage) | None => {}
+            Some(Fault::AnswerLost | Fault::Garbage | Fault::Late) | None => {}
         }
         // An engine that deletes by its own clock would delete what the test's clock, which stands in the past, keeps alive.
         if operation == "UpdateTimeToLive" && self.keeps_expired_items {
@@ -142,6 +144,9 @@ impl Proxy {
         let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        if fault == Some(Fault::Late) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
         match fault {
             Some(Fault::AnswerLost) => failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
             Some(Fault::Garbage) => Response::new(Body::from(body.slice(..body.len() / 2))),
