@@ -257,7 +257,7 @@ async fn a_deadline_is_met_although_the_table_is_silent() {
     assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
     let failure = authorizer.invoke_within(left, Bytes::from(authorizer_event(&bearer).to_string())).await.unwrap_err();
     assert_eq!(failure, error("Unavailable", "the call could not be decided"));
-    assert!(begun.elapsed() < 2 * left, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     deployment.proxy.heal();
     assert_eq!(invoke(&token, &rest(&token_request(&client))).await.unwrap()["statusCode"], 200);
     assert_eq!(invoke(&authorizer, &authorizer_event(&bearer)).await.unwrap()["principalId"], "c_cc");
