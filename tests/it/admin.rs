@@ -521,7 +521,11 @@ async fn who_did_what_is_on_record() {
     }
     assert!(json_of(&of_client)["items"].as_array().unwrap().iter().all(|event| event["client_id"] == "c_cc"));
     let other_jti = crate::support::claims(&secrets[4])["jti"].as_str().unwrap().to_owned();
-    let tidy = |text: String| text.replace(&jti, "[jti]").replace(&other_jti, "[other jti]");
+    let keys = json_of(&server.admin("GET", "/keys", Value::Null).await);
+    let mut names = vec![(jti.as_str(), "[jti]"), (&other_jti, "[other jti]")];
+    names.extend([(made["secret_id"].as_str().unwrap(), "[first secret]"), (second["secret_id"].as_str().unwrap(), "[second secret]")]);
+    names.extend(keys["items"].as_array().unwrap().iter().map(|key| (key["kid"].as_str().unwrap(), "[kid]")));
+    let tidy = |text: String| names.iter().fold(text, |text, (name, kind)| text.replace(name, kind));
     expect![[r#"
         {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"orders","outcome":"refused","reason":"revoked","time":"2026-11-20T18:00:00Z"}
         {"actor":"c_cc","client_id":"c_cc","count":1,"event":"token.refused","outcome":"refused","reason":"invalid_scope","time":"2026-11-20T18:00:00Z"}
@@ -530,8 +534,8 @@ async fn who_did_what_is_on_record() {
         {"actor":"root","client_id":"c_cc","event":"client.changed","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.created","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.deleted","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"c_cc","event":"client.secret_created","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"c_cc","event":"client.secret_deleted","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"c_cc","event":"client.secret_created","object":"[second secret]","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"c_cc","event":"client.secret_deleted","object":"[first secret]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.tokens_revoked","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"token.revoked","object":"[jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}"#]].assert_eq(&tidy(lines(&of_client)));
     expect![[r#"
@@ -543,8 +547,8 @@ async fn who_did_what_is_on_record() {
         {"actor":"root","client_id":"c_cc","event":"client.changed","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.created","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.deleted","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"c_cc","event":"client.secret_created","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"c_cc","event":"client.secret_deleted","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"c_cc","event":"client.secret_created","object":"[second secret]","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"c_cc","event":"client.secret_deleted","object":"[first secret]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.tokens_revoked","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"token.revoked","object":"[jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"root","count":1,"event":"token.issued","outcome":"done","time":"2026-11-20T18:00:00Z"}
@@ -553,8 +557,8 @@ async fn who_did_what_is_on_record() {
         {"actor":"root","event":"api.created","object":"billing","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","event":"api.created","object":"orders","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","event":"api.deleted","object":"orders","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","event":"keys.rotated","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"schedule","event":"keys.rotated","outcome":"done","time":"2026-11-20T18:00:00Z"}"#]].assert_eq(&tidy(lines(&all)));
+        {"actor":"root","event":"keys.rotated","object":"[kid]","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"schedule","event":"keys.rotated","object":"[kid]","outcome":"done","time":"2026-11-20T18:00:00Z"}"#]].assert_eq(&tidy(lines(&all)));
     // Nothing changes or removes an entry.
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         assert_eq!(server.admin(method, "/audit", json!({})).await.status(), 405);

@@ -260,7 +260,8 @@ async fn a_table_that_is_gone_is_said_by_every_endpoint() {
     expected.assert_eq(&shown(&scene.server.post("/oauth2/introspect", &scene.introspector, "token=garbage").await));
     expected.assert_eq(&shown(&scene.server.post("/oauth2/revoke", &scene.jwt_client, &format!("token={live}")).await));
     expected.assert_eq(&shown(&scene.server.send("GET", "/healthz", &[], "").await));
-    assert_eq!(scene.server.get("/admin/v1/clients", &scene.admin.lock().unwrap().clone()).await.status(), 503);
+    let admin = scene.admin.lock().unwrap().clone();
+    assert_eq!(scene.server.get("/admin/v1/clients", &admin).await.status(), 503);
     assert_eq!(scene.server.get("/orders/1", &live).await.status(), 500);
     scene.server.proxy.heal();
     assert_eq!(json_of(&scene.server.send("GET", "/healthz", &[], "").await), json!({"store": "ok"}));

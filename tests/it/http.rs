@@ -164,7 +164,10 @@ async fn paths_are_taken_as_they_are() {
     .assert_eq(&answers);
     expect![[r#"
         404 Not Found
+        cache-control: no-store
         content-type: application/json
+        pragma: no-cache
+        x-content-type-options: nosniff
 
         {"error":"not_found","error_description":"there is nothing at this path"}"#]]
     .assert_eq(&shown(&sent(&server, request(Method::GET, "/oauth2/x", "")).await));

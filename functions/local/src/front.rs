@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
-use shared::endpoints::{Request, Response, respond_unavailable, respond_unreadable};
+use shared::endpoints::{Request, Response, respond_not_found, respond_unavailable, respond_unreadable};
 use shared::oauth::fresh::Fresh;
 use shared::oauth::ids::Issuer;
 use shared::routes::is_ours;
@@ -39,7 +38,7 @@ impl Functions {
             Self::Here(node) => node.answer(request, fresh).await,
             Self::Processes(processes) => processes.answer(&request).await,
         };
-        answer.unwrap_or_else(not_found)
+        answer.unwrap_or_else(respond_not_found)
     }
 
     async fn authorize(&self, event: Value, fresh: Fresh) -> Authorization {
@@ -59,13 +58,6 @@ impl Functions {
             Self::Processes(processes) => processes.issuer(),
         }
     }
-}
-
-fn not_found() -> Response {
-    let mut response = Response::new(Bytes::from_static(br#"{"error":"not_found","error_description":"there is nothing at this path"}"#));
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response
 }
 
 /// Serves HTTP on `listener` until `stop` resolves.

@@ -43,7 +43,7 @@ pub async fn bootstrap(store: &Store, given: Given, force: bool, fresh: &Fresh) 
     }))
     .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let client = Client {
-        tokens_valid_from: store.tokens_valid_from(&client_id, fresh.now).await?,
+        tokens_valid_from: fresh.now,
         metadata,
         secrets: vec![StoredSecret::of(&client_secret, None, fresh)],
         created_at: fresh.now,

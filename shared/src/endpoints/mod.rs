@@ -17,5 +17,5 @@ pub mod token;
 
 pub use keyring::{Keyring, KeyringError};
 pub use request::Request;
-pub use respond::{Response, unavailable as respond_unavailable, unreadable as respond_unreadable};
+pub use respond::{Response, not_found as respond_not_found, unavailable as respond_unavailable, unreadable as respond_unreadable};
 pub use tally::Tally;

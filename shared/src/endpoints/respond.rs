@@ -95,6 +95,11 @@ struct ErrorBody<'a> {
     error_description: &'a str,
 }
 
+/// 404: no function serves the path.
+pub fn not_found() -> Response {
+    Refusal::NotFound.response()
+}
+
 /// 503: the request can be repeated as it is.
 pub fn unavailable() -> Response {
     let body = ErrorBody { error: "temporarily_unavailable", error_description: "the server cannot answer now, try again" };

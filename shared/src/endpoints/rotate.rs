@@ -7,7 +7,7 @@ use crate::oauth::api::SigningAlg;
 use crate::oauth::change::AuditEvent;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::keys::KeySet;
-use crate::store::{Commit, Store};
+use crate::store::{Commit, KeyChange, Store};
 
 /// The endpoint and what it needs: the key set (read, conditional write), sealed keys (write), the seal.
 pub struct Endpoint {
@@ -55,9 +55,13 @@ impl Endpoint {
             sealed.push((jwk.kid.clone(), private));
             after = if rotation == Rotation::Emergency { after.with_emergency(jwk, fresh.now) } else { after.with_next(jwk, fresh.now) };
         }
-        sealed.retain(|(kid, _)| after.keys.iter().any(|key| key.jwk.kid == *kid));
+        let is_kept = |kid: &String| after.keys.iter().any(|key| key.jwk.kid == *kid);
+        sealed.retain(|(kid, _)| is_kept(kid));
+        let gone = before.keys.iter().map(|key| key.jwk.kid.clone()).filter(|kid| !is_kept(kid)).collect();
+        let new: Vec<&str> = sealed.iter().map(|(kid, _)| kid.as_str()).collect();
+        let audit = audit(rotation, actor, new.join(" "), fresh);
         after.version = before.version + 1;
-        if self.store.change_keys(&after, sealed, &audit(rotation, actor, fresh), fresh).await? == Commit::Done {
+        if self.store.change_keys(KeyChange { keys: &after, sealed, gone }, &audit, fresh).await? == Commit::Done {
             self.keyring.take(Some(after), fresh.now);
             log::info!(endpoint = "rotate-keys", actor = actor; "signing keys rotated");
         } else {
@@ -67,14 +71,14 @@ impl Endpoint {
     }
 }
 
-fn audit(rotation: Rotation, actor: &str, fresh: &Fresh) -> AuditEvent {
+fn audit(rotation: Rotation, actor: &str, new: String, fresh: &Fresh) -> AuditEvent {
     let event = if rotation == Rotation::Emergency { "keys.withdrawn" } else { "keys.rotated" };
     AuditEvent {
         time: fresh.now,
         event: event.to_owned(),
         actor: actor.to_owned(),
         client_id: None,
-        object: None,
+        object: Some(new).filter(|new| !new.is_empty()),
         outcome: "done".to_owned(),
         reason: None,
         count: None,

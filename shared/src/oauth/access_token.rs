@@ -252,6 +252,10 @@ pub fn alive(claims: &Claims, recorded: Recorded, client: Option<&Client>, apis:
     let Some(api) = apis.of_audience(&claims.aud) else {
         return Err(TokenFault::AudienceMismatch);
     };
+    // An Api made again with an audience that was deleted does not inherit the tokens of the earlier one.
+    if claims.iat.plus(CLOCK_SKEW) < api.created_at {
+        return Err(TokenFault::AudienceMismatch);
+    }
     let must_be_recorded = api.records_since.is_some_and(|since| claims.iat >= since);
     if must_be_recorded && recorded == Recorded::Absent {
         return Err(TokenFault::Unknown);
@@ -475,6 +479,10 @@ mod tests {
         assert_eq!(gate(&token, Some(&record(None)), Some(&inactive), 2_100), Err(TokenFault::ClientInactive));
         let revoked_all = live_client.clone().with_tokens_revoked(Timestamp::from_unix(2_000));
         assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
+        let mut made_again = api("orders", "https://orders.example/", &["read"]);
+        made_again.created_at = Timestamp::from_unix(2_100);
+        let verdict = alive(&token, Recorded::Live, Some(&live_client), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
+        assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
         let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
         assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));
     }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::endpoints::{Request, Response};
@@ -39,7 +39,7 @@ pub struct ProxyEvent {
 struct RequestContext {
     stage: Option<String>,
     http: Option<HttpContext>,
-    elb: Option<serde::de::IgnoredAny>,
+    elb: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,7 +150,10 @@ fn pairs(parameters: impl Iterator<Item = (String, Vec<String>)>, shape: Shape) 
     Some(query)
 }
 
-/// A header map of either form: a value, or a list of values, under a name of any case. What no header can be is left out.
+/// The headers that an endpoint looks at; every other one is passed over.
+const USED_HEADERS: [&str; 7] = ["authorization", "content-type", "content-encoding", "cookie", "if-match", "if-none-match", "origin"];
+
+/// A header map of either form: a value, or a list of values, under a name of any case.
 #[derive(Debug, Default)]
 struct Headers(HeaderMap);
 
@@ -174,16 +177,18 @@ impl<'de> Deserialize<'de> for Headers {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut headers = HeaderMap::with_capacity(map.size_hint().unwrap_or(16));
+                let mut headers = HeaderMap::new();
                 while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                    let values: OneOrMany<'_> = map.next_value()?;
-                    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+                    let Some(name) = USED_HEADERS.iter().find(|used| used.eq_ignore_ascii_case(&name)) else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
                     let mut append = |value: &str| {
                         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-                            headers.append(&name, value);
+                            headers.append(HeaderName::from_static(name), value);
                         }
                     };
-                    match values {
+                    match map.next_value()? {
                         OneOrMany::One(value) => append(&value),
                         OneOrMany::Many(values) => values.iter().for_each(|value| append(value)),
                         OneOrMany::Null(()) => {}
@@ -256,34 +261,34 @@ mod tests {
         let encoded = STANDARD.encode(body);
         for (event, shape) in [
             (
-                serde_json::json!({"httpMethod": "POST", "path": "/p", "headers": {"X-A": "1"}, "multiValueHeaders": {"X-A": ["1"]}, "body": body, "isBase64Encoded": false,
+                serde_json::json!({"httpMethod": "POST", "path": "/p", "headers": {"If-Match": "1"}, "multiValueHeaders": {"If-Match": ["1"]}, "body": body, "isBase64Encoded": false,
                 "requestContext": {"stage": "prod"}, "multiValueQueryStringParameters": {"q": ["a+b", "é"]}}),
                 Shape::V1,
             ),
             (
-                serde_json::json!({"version": "1.0", "httpMethod": "POST", "path": "/p", "headers": {"x-a": "1"}, "body": encoded, "isBase64Encoded": true,
+                serde_json::json!({"version": "1.0", "httpMethod": "POST", "path": "/p", "headers": {"if-match": "1"}, "body": encoded, "isBase64Encoded": true,
                 "multiValueQueryStringParameters": {"q": ["a+b", "é"]}}),
                 Shape::V1,
             ),
             (
-                serde_json::json!({"version": "2.0", "rawPath": "/prod/p", "rawQueryString": "q=a%2Bb&q=%C3%A9", "headers": {"x-a": "1"}, "body": encoded, "isBase64Encoded": true,
+                serde_json::json!({"version": "2.0", "rawPath": "/prod/p", "rawQueryString": "q=a%2Bb&q=%C3%A9", "headers": {"if-match": "1"}, "body": encoded, "isBase64Encoded": true,
                 "requestContext": {"stage": "prod", "http": {"method": "POST"}}}),
                 Shape::V2,
             ),
             (
-                serde_json::json!({"version": "2.0", "rawPath": "/p", "rawQueryString": "q=a%2Bb&q=%C3%A9", "headers": {"x-a": "1"}, "body": body,
+                serde_json::json!({"version": "2.0", "rawPath": "/p", "rawQueryString": "q=a%2Bb&q=%C3%A9", "headers": {"if-match": "1"}, "body": body,
                 "requestContext": {"stage": "$default", "http": {"method": "POST"}}}),
                 Shape::V2,
             ),
             (
-                serde_json::json!({"httpMethod": "POST", "path": "/p", "multiValueHeaders": {"x-a": ["1"]}, "body": body, "isBase64Encoded": false,
+                serde_json::json!({"httpMethod": "POST", "path": "/p", "multiValueHeaders": {"if-match": ["1"]}, "body": body, "isBase64Encoded": false,
                 "multiValueQueryStringParameters": {"q": ["a%2Bb", "%C3%A9"]}, "requestContext": {"elb": {"targetGroupArn": "x"}}}),
                 Shape::Alb { multi_value: true },
             ),
         ] {
             let (request, came) = read(event.clone()).unwrap();
             assert_eq!((request.method.as_str(), request.path.as_str(), &request.body[..], came), ("POST", "/p", body.as_bytes(), shape), "{event}");
-            assert_eq!(request.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1"], "{event}");
+            assert_eq!(request.headers.get_all("if-match").iter().collect::<Vec<_>>(), ["1"], "{event}");
             assert_eq!(request.query, [("q".to_owned(), "a+b".to_owned()), ("q".to_owned(), "é".to_owned())], "{event}");
         }
     }

@@ -26,11 +26,20 @@ const AUDIT_LIFE: u64 = 400 * 86_400;
 /// How long a feed entry is kept, in seconds: longer than any token that it could be about.
 const FEED_LIFE: u64 = LONGEST_TOKEN_LIFE + 3_600;
 
+/// What is left of a deleted client for as long as one of its tokens could live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tombstone {
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// The version that it had; a client made again goes on from there, so that nobody takes it for the earlier one.
+    pub version: u64,
+}
+
 /// A change of one client.
 #[derive(Debug)]
 pub enum ClientChange<'a> {
-    /// A new one.
-    Create(&'a Client),
+    /// A new one, and what is left of an earlier one of its id.
+    Create(&'a Client, Option<Tombstone>),
     /// The client as it is to be, and the name that it had.
     Replace {
         /// As it is to be; its version is the one that was read.
@@ -40,6 +49,17 @@ pub enum ClientChange<'a> {
     },
     /// No such client any more.
     Delete(&'a Client),
+}
+
+/// A change of the key set.
+#[derive(Debug)]
+pub struct KeyChange<'a> {
+    /// The keys as they are to be.
+    pub keys: &'a KeySet,
+    /// The sealed private halves of the new ones, by name.
+    pub sealed: Vec<(String, Vec<u8>)>,
+    /// The names of those that are no longer among them.
+    pub gone: Vec<String>,
 }
 
 impl Store {
@@ -52,11 +72,12 @@ impl Store {
         let name_item =
             |client: &Client| ItemBuilder::new(Key::ClientName(&client.metadata.client_name)).text("client_id", client.client_id.to_string()).build();
         let (transaction, client) = match change {
-            ClientChange::Create(client) => {
+            ClientChange::Create(client, tombstone) => {
+                let as_read = tombstone.map_or(Expect::Absent, |tombstone| Expect::Version(tombstone.version));
                 let transaction = Transaction::default()
                     .put(table, client_item(client)?, Expect::Absent)?
                     .put(table, name_item(client), Expect::Absent)?
-                    .delete(table, Key::ClientTombstone(&client.client_id), Expect::Anything)?;
+                    .delete(table, Key::ClientTombstone(&client.client_id), as_read)?;
                 (transaction, client)
             }
             ClientChange::Replace { client, old_name } => {
@@ -72,6 +93,7 @@ impl Store {
                 // A client of the same id may be made again, but no token of this one may come back to life with it.
                 let tombstone = ItemBuilder::new(Key::ClientTombstone(&client.client_id))
                     .number("deleted_at", fresh.now.unix())
+                    .version(client.version)
                     .ttl(fresh.now.plus(FEED_LIFE))
                     .build();
                 let transaction = Transaction::default()
@@ -85,14 +107,17 @@ impl Store {
         self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }
 
-    /// Since when tokens of a new client called `client_id` may be good: after the deletion of an earlier one.
+    /// What is left of a client called `client_id`, if there was one lately.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn tokens_valid_from(&self, client_id: &ClientId, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let tombstone = self.item(Key::ClientTombstone(client_id)).await?;
-        let deleted_at = tombstone.and_then(|item| number(&item, "deleted_at")).map(Timestamp::from_unix);
-        Ok(deleted_at.map_or(now, |deleted_at| now.max(deleted_at.plus(1))))
+    pub async fn tombstone(&self, client_id: &ClientId) -> Result<Option<Tombstone>, StoreError> {
+        let Some(item) = self.item(Key::ClientTombstone(client_id)).await? else { return Ok(None) };
+        let (deleted_at, version) = number(&item, "deleted_at").zip(number(&item, "v")).ok_or_else(|| StoreError::Malformed {
+            key: Key::ClientTombstone(client_id).partition(),
+            detail: "deleted_at or v is missing".to_owned(),
+        })?;
+        Ok(Some(Tombstone { deleted_at: Timestamp::from_unix(deleted_at), version }))
     }
 
     /// Makes the first admin client, once; `force` makes another.
@@ -131,16 +156,20 @@ impl Store {
         self.transact(self.noted(transaction, Some(&Changed::Apis), audit, fresh)?).await
     }
 
-    /// Replaces the key set, if it is still the version before, and stores the sealed private halves of new keys.
+    /// Replaces the key set, if it is still the version before; stores the sealed private halves of new keys and deletes those of gone ones.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn change_keys(&self, keys: &KeySet, sealed: Vec<(String, Vec<u8>)>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+    pub async fn change_keys(&self, change: KeyChange<'_>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let KeyChange { keys, sealed, gone } = change;
         let item = ItemBuilder::new(Key::Keys).doc(keys)?.version(keys.version).build();
         let mut transaction = Transaction::default().put(&self.table, item, Expect::Version(keys.version - 1))?;
         for (kid, sealed) in sealed {
             let item = ItemBuilder::new(Key::SealedKey(&kid)).bytes("sealed", sealed).build();
             transaction = transaction.put(&self.table, item, Expect::Absent)?;
+        }
+        for kid in gone {
+            transaction = transaction.delete(&self.table, Key::SealedKey(&kid), Expect::Anything)?;
         }
         self.transact(self.noted(transaction, Some(&Changed::Keys), audit, fresh)?).await
     }

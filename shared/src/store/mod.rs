@@ -15,7 +15,7 @@ mod write;
 
 use std::fmt;
 
-pub use changes::{ClientChange, FEED_OVERLAP};
+pub use changes::{ClientChange, FEED_OVERLAP, KeyChange, Tombstone};
 pub use item::{SchemaItem, load_example};
 pub use key::Key;
 pub use listing::Page;

@@ -63,10 +63,12 @@ impl Transaction {
             Expect::Version(version) => {
                 delete.condition_expression("v = :read").expression_attribute_values(":read", AttributeValue::N(version.to_string()))
             }
-            Expect::Anything | Expect::Absent => delete,
+            Expect::Absent => delete.condition_expression("attribute_not_exists(pk)"),
+            Expect::Anything => delete,
         };
         let delete = delete.build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.push(TransactWriteItem::builder().delete(delete).build(), expect);
+        self.writes.push(TransactWriteItem::builder().delete(delete).build());
+        self.on_failure.push(Commit::Stale);
         Ok(self)
     }
 

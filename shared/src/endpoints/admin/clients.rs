@@ -56,19 +56,22 @@ impl Context<'_> {
         let metadata = body::read::<ClientMetadata>(members, &MEMBERS)?.checked(&found.apis()?)?;
         self.guard_admin_scopes(&metadata.scopes)?;
         let secret = (metadata.client_type == ClientType::Confidential).then(|| ClientSecret::generate(self.fresh));
+        let tombstone = self.store().tombstone(&client_id).await?;
         let client = Client {
-            tokens_valid_from: self.store().tokens_valid_from(&client_id, self.fresh.now).await?,
+            // No token of an earlier client of this id may come back to life with it.
+            tokens_valid_from: tombstone.map_or(self.fresh.now, |tombstone| self.fresh.now.max(tombstone.deleted_at.plus(1))),
             client_id,
             metadata,
             secrets: secret.iter().map(|secret| StoredSecret::of(secret, None, self.fresh)).collect(),
             created_at: self.fresh.now,
             updated_at: self.fresh.now,
-            version: 1,
+            version: tombstone.map_or(1, |tombstone| tombstone.version + 1),
         };
         let audit = self.audit("client.created", Some(&client.client_id), None);
-        match self.store().change_client(ClientChange::Create(&client), &audit, self.fresh).await? {
+        match self.store().change_client(ClientChange::Create(&client, tombstone), &audit, self.fresh).await? {
             Commit::Done => {}
-            Commit::Stale | Commit::Exists => return Err(Problem::Conflict("a client of this client_id or client_name exists".to_owned())),
+            Commit::Exists => return Err(Problem::Conflict("a client of this client_id or client_name exists".to_owned())),
+            Commit::Stale => return Err(Problem::Conflict("a client of this client_id is being deleted, try again".to_owned())),
         }
         let mut body = shown(&client);
         if let (Some(secret), Some(stored), Some(members)) = (&secret, client.secrets.first(), body.as_object_mut()) {
@@ -88,7 +91,7 @@ impl Context<'_> {
         self.caller.require("clients.write")?;
         let patch = body::object(self.request, false)?;
         let (client, _) = self
-            .changed_client(id, "client.changed", |client, apis| {
+            .changed_client(id, ("client.changed", None), |client, apis| {
                 self.guard_admin_scopes(&client.metadata.scopes)?;
                 let mut members = metadata_members(&client.metadata);
                 body::merge(&mut members, patch.clone());
@@ -122,7 +125,7 @@ impl Context<'_> {
 
     pub(super) async fn revoke_client_tokens(&self, id: &str) -> Result<Response, Problem> {
         self.caller.require("tokens.write")?;
-        self.changed_client(id, "client.tokens_revoked", |client, _| Ok(client.with_tokens_revoked(self.fresh.now))).await?;
+        self.changed_client(id, ("client.tokens_revoked", None), |client, _| Ok(client.with_tokens_revoked(self.fresh.now))).await?;
         Ok(respond::empty(StatusCode::NO_CONTENT))
     }
 
@@ -130,7 +133,7 @@ impl Context<'_> {
     pub(super) async fn changed_client(
         &self,
         id: &str,
-        event: &str,
+        (event, object): (&str, Option<&str>),
         change: impl Fn(Client, &Apis) -> Result<Client, Problem>,
     ) -> Result<(Client, Found), Problem> {
         for _ in 0..ATTEMPTS {
@@ -138,7 +141,7 @@ impl Context<'_> {
             self.if_match(client.version)?;
             let old_name = client.metadata.client_name.clone();
             let changed = Client { updated_at: self.fresh.now, ..change(client, &found.apis()?)? };
-            let audit = self.audit(event, Some(&changed.client_id), None);
+            let audit = self.audit(event, Some(&changed.client_id), object);
             let replace = ClientChange::Replace { client: &changed, old_name: &old_name };
             match self.store().change_client(replace, &audit, self.fresh).await? {
                 Commit::Done => return Ok((Client { version: changed.version + 1, ..changed }, found)),

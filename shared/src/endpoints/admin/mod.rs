@@ -112,6 +112,11 @@ impl Endpoint {
     }
 
     async fn answer(&self, caller: &Caller, request: &Request, fresh: &Fresh) -> Result<Response, Problem> {
+        let mut names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if let Some([name, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(Problem::parameter(name, "is repeated"));
+        }
         let context = Context { endpoint: self, caller, request, fresh };
         let under = request.path_under(self.evidence.keyring.issuer());
         let path = under.strip_prefix("/admin/v1/").ok_or(Problem::NotFound)?;

@@ -36,7 +36,7 @@ impl Context<'_> {
         let now = self.fresh.now;
         let secret = ClientSecret::generate(self.fresh);
         let stored = StoredSecret::of(&secret, wanted.expires_in.map(|life| now.plus(life)), self.fresh);
-        self.changed_client(id, "client.secret_created", |mut client, _| {
+        self.changed_client(id, ("client.secret_created", Some(&stored.secret_id)), |mut client, _| {
             self.guard_admin_scopes(&client.metadata.scopes)?;
             if client.metadata.client_type == ClientType::Public {
                 return Err(Problem::Conflict("a public client has no secret".to_owned()));
@@ -59,7 +59,7 @@ impl Context<'_> {
 
     pub(super) async fn delete_secret(&self, id: &str, secret_id: &str) -> Result<Response, Problem> {
         self.caller.require("clients.write")?;
-        self.changed_client(id, "client.secret_deleted", |client, _| {
+        self.changed_client(id, ("client.secret_deleted", Some(secret_id)), |client, _| {
             self.guard_admin_scopes(&client.metadata.scopes)?;
             let kept: Vec<_> = client.secrets.iter().filter(|secret| secret.secret_id != secret_id).cloned().collect();
             if kept.len() == client.secrets.len() { Err(Problem::NotFound) } else { Ok(Client { secrets: kept, ..client }) }
