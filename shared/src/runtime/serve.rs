@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::events::{ProxyEvent, ProxyResponse, Unreadable};
 use super::{Error, fresh, since_1970};
@@ -24,11 +26,11 @@ where
     F: Future<Output = Response>,
 {
     let handle = &handle;
-    let service = service_fn(async move |event: LambdaEvent<Option<ProxyEvent>>| {
-        let (request, shape) = match event.payload.unwrap_or_default().into_request() {
-            Ok(request) => request,
-            Err(Unreadable::Http(shape, what)) => return Ok(ProxyResponse::new(&respond_unreadable(what), shape)),
-            Err(Unreadable::NotHttp) => {
+    let service = service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
+        let (request, shape) = match read::<ProxyEvent>(&event.payload).map(ProxyEvent::into_request) {
+            Some(Ok(request)) => request,
+            Some(Err(Unreadable::Http(shape, what))) => return Ok(ProxyResponse::new(&respond_unreadable(what), shape)),
+            Some(Err(Unreadable::NotHttp)) | None => {
                 return Err(diagnostic("UnsupportedEvent", "the event is no HTTP call of API Gateway, ALB or a function URL"));
             }
         };
@@ -54,9 +56,11 @@ where
 /// Where the Runtime API cannot be reached.
 pub async fn serve_authorizer(endpoint: authorizer::Endpoint) -> Result<(), Error> {
     let endpoint = &endpoint;
-    let service = service_fn(async move |event: LambdaEvent<authorizer::Event>| -> Result<Answer, Diagnostic> {
+    let service = service_fn(async move |event: LambdaEvent<Box<RawValue>>| -> Result<Answer, Diagnostic> {
+        let unsupported = || diagnostic("UnsupportedEvent", "the event is none of API Gateway's to an authorizer");
+        let call = read::<authorizer::Event>(&event.payload).ok_or_else(unsupported)?;
         let fresh = fresh().map_err(|error| diagnostic("Unavailable", &error.to_string()))?;
-        let answer = tokio::time::timeout(time_left(&event.context), endpoint.handle(event.payload, fresh)).await;
+        let answer = tokio::time::timeout(time_left(&event.context), endpoint.handle(call, fresh)).await;
         answer.unwrap_or_else(|_| Err(Failure::Unavailable("out of time".to_owned()))).map_err(|failure| {
             if let Failure::Unavailable(reason) = &failure {
                 log::error!(endpoint = "authorizer", reason = reason.as_str(); "the call could not be decided");
@@ -85,6 +89,12 @@ pub async fn serve_schedule(endpoint: rotate::Endpoint) -> Result<(), Error> {
         }
     });
     lambda_runtime::Runtime::new(service).run().await.map_err(|error| Error::new(error.to_string()))
+}
+
+/// Reads an event; `None` where it has another form. The runtime would read it itself, but more slowly, and its error would repeat what
+/// the event holds (SE-06).
+fn read<'a, T: Deserialize<'a>>(event: &'a RawValue) -> Option<T> {
+    serde_json::from_str(event.get()).ok()
 }
 
 fn time_left(context: &Context) -> Duration {
