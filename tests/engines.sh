@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # `make test-engines`: the black-box tests again, on the real DynamoDB Local (Java) instead of the embedded engine.
 # Each test has a table of its own there. The engine listens on every interface, it has no option for less: it is up only for the
-# minutes of the tests, in memory, on a port that nobody else uses. Tests that start the binaries keep the embedded engine.
+# minutes of the tests, in memory, on a port that nobody else uses. The scripts, which start servers with an embedded engine of
+# their own, are left out. Words after the command choose tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 VERSION=10.3.0 # the engine's own 3.3.0
@@ -52,4 +53,4 @@ start() {
 }
 start
 echo "DynamoDB Local ($VERSION) on port $port"
-GATEWRIGHT_TEST_DYNAMODB="http://127.0.0.1:$port" timeout 1200 cargo test --locked -p it "$@"
+GATEWRIGHT_TEST_DYNAMODB="http://127.0.0.1:$port" timeout 1200 cargo test --locked -p it "$@" -- --skip scripts:: --skip layers::
