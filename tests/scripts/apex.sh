@@ -2,7 +2,7 @@
 # Script 4 of the specification (seeds, section 8): an APEX administrator's REST client. A-02, A-03, A-04, A-06, A-07, A-10, A-12.
 . "$(dirname "$0")/lib.sh"
 
-PORT=$(free_port)
+free_port PORT
 B=http://127.0.0.1:$PORT
 start server "$PORT"
 . "$WORK/data/admin.env"

@@ -20,12 +20,15 @@ fail() {
     exit 1
 }
 
-# A loopback port that nobody listens on.
+# free_port VARIABLE: a loopback port that nobody listens on, below those that the system gives to outgoing connections.
+TAKEN=" "
 free_port() {
     local port
-    while port=$((20000 + RANDOM % 40000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-    echo "$port"
+    while port=$((10000 + RANDOM % 22000)); [[ $TAKEN == *" $port "* ]] || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+    TAKEN+="$port "
+    printf -v "$1" %s "$port"
 }
+RANDOM=$(($$ ^ $(date +%N | sed 's/^0*//')))
 
 # start NAME PORT [VARIABLE=value ...]: a server whose data is in $WORK/data; waits until it is healthy.
 start() {

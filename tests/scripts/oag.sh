@@ -3,10 +3,10 @@
 # is stopped and rows 2 and 6 are repeated at B. G-02, G-03, G-04, G-07, G-10. Row 11 moves a clock: tests/it/nodes.rs.
 . "$(dirname "$0")/lib.sh"
 
-TABLE=$(free_port)
-ENGINE=$(free_port)
-PORT_A=$(free_port)
-PORT_B=$(free_port)
+free_port TABLE
+free_port ENGINE
+free_port PORT_A
+free_port PORT_B
 A=http://127.0.0.1:$PORT_A
 B=http://127.0.0.1:$PORT_B
 SECRET=the-first-administrator-of-two-nodes

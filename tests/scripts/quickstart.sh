@@ -3,7 +3,7 @@
 # route refuses it. A second start on the same data prints lines that find the same administrator.
 . "$(dirname "$0")/lib.sh"
 
-PORT=$(free_port)
+free_port PORT
 start first "$PORT"
 sed -n '/^\(\. \|B=\)/,$p' "$WORK/first.out" >"$WORK/pasted"
 [ -s "$WORK/pasted" ] || fail "nothing to paste in: $(cat "$WORK/first.out")"
