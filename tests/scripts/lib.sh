@@ -38,7 +38,7 @@ start() {
     PIDS+=($!)
     for _ in $(seq 150); do
         if curl -sf -m 2 "http://127.0.0.1:$port/healthz" >/dev/null && grep -q 'In another terminal' "$WORK/$name.out"; then return; fi
-        kill -0 "$!" 2>/dev/null || fail "$name ended"
+        kill -0 "$!" 2>/dev/null || { wait "$!" && fail "$name ended" || fail "$name ended with status $?"; }
         sleep 0.1
     done
     fail "$name is not healthy"
