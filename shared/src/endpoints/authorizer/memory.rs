@@ -18,6 +18,9 @@ const MOST_TOKENS: usize = 10_000;
 /// set back by more than writers' clocks may differ: it cannot know what it was not told.
 const FORGET_AFTER: u64 = 600;
 
+/// How often in a second refusals may bring about a look at the feed.
+const MOST_LOOKS: u8 = 3;
+
 /// What an instance remembers.
 pub struct Memory {
     feed_seconds: u64,
@@ -32,6 +35,8 @@ struct State {
     followed_to: Option<Timestamp>,
     /// The feed entries of the overlap that were applied already.
     applied: HashSet<String>,
+    /// In which second refusals last brought about a look at the feed, and how often.
+    looked_again: (Timestamp, u8),
     keys: bool,
     apis: Option<Arc<Apis>>,
     clients: HashMap<ClientId, Arc<Client>>,
@@ -94,6 +99,14 @@ impl Memory {
     pub fn is_due(&self, now: Timestamp) -> bool {
         // A clock that was set back must not keep the feed from being looked at (SF-17).
         self.state().followed_to.is_none_or(|at| now < at || now.since(at) >= self.feed_seconds)
+    }
+
+    /// Whether the feed may be looked at before it is due, for the sake of a call that would be refused: a few times a second, whoever asks.
+    pub fn may_look_again(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let looks = if state.looked_again.0 == now { state.looked_again.1 + 1 } else { 1 };
+        state.looked_again = (now, looks.min(MOST_LOOKS + 1));
+        looks <= MOST_LOOKS
     }
 
     /// From when on the feed has to be read, and what of it was applied before. `None` where memory was emptied instead.

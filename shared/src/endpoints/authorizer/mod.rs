@@ -16,7 +16,7 @@ use memory::{Known, Memory, SeenToken, Sight};
 use super::keyring::Keyring;
 use super::tally::{Happened, Tally};
 use crate::oauth::access_token::{Claims, Recorded, TokenFault, alive};
-use crate::oauth::api::Api;
+use crate::oauth::api::{Api, Apis};
 use crate::oauth::client::{AccessTokenFormat, Client};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::route::{self, RouteDecision};
@@ -38,12 +38,34 @@ pub struct Endpoint {
     pub tally: Tally,
 }
 
-/// Why a call with credentials does not pass.
+/// Why a call does not pass.
 enum Refused {
+    /// There is no token where one is asked for: 401.
+    NoToken,
     /// The token gate closed: 401.
     Token(TokenFault),
+    /// The token is good for another Api than the one that the call is on: 401.
+    OtherApi,
     /// The route gate closed: 403.
     Route(&'static str),
+}
+
+impl Refused {
+    /// Whether a change that this instance has not heard of yet could let the call pass.
+    fn may_be_out_of_date(&self) -> bool {
+        match self {
+            Self::NoToken | Self::OtherApi => false,
+            Self::Route(reason) => *reason == "route_denied",
+            Self::Token(fault) => matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive),
+        }
+    }
+}
+
+impl Apis {
+    /// The Api that a call is on.
+    fn of_call(&self, call: &Call) -> Option<&Api> {
+        call.path.as_ref().and_then(|path| self.at(&call.gateway, path))
+    }
 }
 
 impl Endpoint {
@@ -89,55 +111,71 @@ impl Endpoint {
                 return unauthorized(call.arn);
             }
         };
-        let sight = self.sight(token, now).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
-        let api = call.path.as_ref().and_then(|path| sight.apis.at(&call.gateway, path));
-        let seen = match &sight.token {
-            Some(Ok(seen)) => seen,
-            Some(Err(fault)) => {
-                self.note_refusal(None, api, fault.code(), now);
-                return unauthorized(call.arn);
-            }
-            None => {
-                // Nobody is refused for saying nothing where nothing is asked.
-                let passes = route::decide(api) == RouteDecision::Public && call.names_one_resource();
-                self.tally.add(None, Happened::plain(if passes { Count::CallsAnonymous } else { Count::CallsDenied }), now);
-                return if passes { Ok(Answer::anonymous(format, call.arn)) } else { unauthorized(call.arn) };
-            }
-        };
-        match self.judge(seen, &sight, api, &call, now) {
-            Ok(client) => {
+        let unavailable = |error: StoreError| Failure::Unavailable(error.to_string());
+        let looks_anyway = self.memory.is_due(now);
+        let mut sight = self.sight(token, now).await.map_err(unavailable)?;
+        let mut verdict = self.judge(&sight, &call, now);
+        // What was made a moment ago must not be refused because it is not remembered yet.
+        if !looks_anyway && verdict.as_ref().is_err_and(Refused::may_be_out_of_date) && self.memory.may_look_again(now) {
+            Box::pin(self.follow(now)).await.map_err(unavailable)?;
+            sight = self.sight(token, now).await.map_err(unavailable)?;
+            verdict = self.judge(&sight, &call, now);
+        }
+        let api = sight.apis.of_call(&call);
+        let seen = sight.token.as_ref().and_then(|token| token.as_ref().ok());
+        match (verdict, seen) {
+            (Ok(Some(client)), Some(seen)) => {
                 let happened = Happened { api: api.map(|api| &api.metadata.name), ..Happened::plain(Count::CallsAllowed) };
                 self.tally.add(Some(&seen.claims.client_id), happened, now);
-                Ok(Answer::allow(format, call.arn, Arc::clone(seen), Arc::clone(client)))
+                Ok(Answer::allow(format, call.arn, Arc::clone(seen), client))
             }
-            Err(Refused::Token(fault)) => {
-                self.note_refusal(Some(&seen.claims), api, fault.code(), now);
+            (Ok(_), _) => {
+                self.tally.add(None, Happened::plain(Count::CallsAnonymous), now);
+                Ok(Answer::anonymous(format, call.arn))
+            }
+            (Err(Refused::NoToken), _) => {
+                self.tally.add(None, Happened::plain(Count::CallsDenied), now);
                 unauthorized(call.arn)
             }
-            Err(Refused::Route(reason)) => {
-                self.note_refusal(Some(&seen.claims), api, reason, now);
-                Ok(Answer::deny(format, call.arn, Some(Arc::clone(seen))))
+            (Err(Refused::OtherApi), seen) => {
+                self.note_refusal(seen.map(|seen| &seen.claims), api, TokenFault::AudienceMismatch.code(), now);
+                unauthorized(call.arn)
+            }
+            (Err(Refused::Token(fault)), seen) => {
+                self.note_refusal(seen.map(|seen| &seen.claims), api, fault.code(), now);
+                unauthorized(call.arn)
+            }
+            (Err(Refused::Route(reason)), seen) => {
+                self.note_refusal(seen.map(|seen| &seen.claims), api, reason, now);
+                Ok(Answer::deny(format, call.arn, seen.map(Arc::clone)))
             }
         }
     }
 
-    /// The token gate, then the route gate.
-    fn judge<'s>(&self, seen: &SeenToken, sight: &'s Sight, api: Option<&Api>, call: &Call, now: Timestamp) -> Result<&'s Arc<Client>, Refused> {
+    /// The token gate, then the route gate: the token's client, or nobody where nobody is asked for.
+    fn judge(&self, sight: &Sight, call: &Call, now: Timestamp) -> Result<Option<Arc<Client>>, Refused> {
+        let api = sight.apis.of_call(call);
+        let seen = match &sight.token {
+            Some(Ok(seen)) => seen,
+            Some(Err(fault)) => return Err(Refused::Token(*fault)),
+            // Nobody is refused for saying nothing where nothing is asked.
+            None if route::decide(api) == RouteDecision::Public && call.names_one_resource() => return Ok(None),
+            None => return Err(Refused::NoToken),
+        };
         if seen.kid.as_deref().is_some_and(|kid| !self.keyring.set().trusts(kid, now)) {
             return Err(Refused::Token(TokenFault::UnknownKey));
         }
         alive(&seen.claims, seen.recorded, sight.client.as_deref(), &sight.apis, now).map_err(Refused::Token)?;
-        let client = sight.client.as_ref().ok_or(Refused::Token(TokenFault::ClientInactive))?;
         //= https://www.rfc-editor.org/rfc/rfc9068#section-4
         //# The resource server MUST validate that the "aud" claim contains a resource indicator value corresponding to an
         //# identifier the resource server expects for itself.
         if api.is_some_and(|api| api.metadata.audience != seen.claims.aud) {
-            return Err(Refused::Token(TokenFault::AudienceMismatch));
+            return Err(Refused::OtherApi);
         }
         match route::decide(api) {
             _ if call.path.is_none() || !call.names_one_resource() => Err(Refused::Route("path_ambiguous")),
             RouteDecision::Deny => Err(Refused::Route("route_denied")),
-            RouteDecision::Authenticated | RouteDecision::Public => Ok(client),
+            RouteDecision::Authenticated | RouteDecision::Public => Ok(sight.client.clone()),
         }
     }
 
