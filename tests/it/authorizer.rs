@@ -28,6 +28,7 @@ async fn a_good_token_reaches_the_api_with_its_principal() {
     let response = server.get("/orders/1?x=1&y=a%20b", &token).await;
     expect![[r#"
         200 OK
+        cache-control: no-store
         content-type: application/json
 
         {"method":"GET","path":"/orders/1","principal":{"aud":"https://orders.example/","client_id":"c_cc","exp":"1795201200","jti":"[jti]","principalId":"c_cc","realm":"default","roles":"license_role clerk","scope":"read","sub":"c_cc","sub_type":"client"},"query":{"x":"1","y":"a b"}}"#]].assert_eq(&steady(&shown(&response), &token));
@@ -41,6 +42,7 @@ async fn a_call_without_a_good_token_is_challenged() {
     server.fixtures().await;
     let expected = expect![[r#"
         401 Unauthorized
+        cache-control: no-store
         content-type: application/json
         www-authenticate: Bearer realm="gatewright"
 
@@ -60,6 +62,7 @@ async fn a_path_that_is_no_apis_is_closed() {
     let token = server.token(&client, "").await;
     let expected = expect![[r#"
         403 Forbidden
+        cache-control: no-store
         content-type: application/json
         www-authenticate: Bearer realm="gatewright", error="insufficient_scope"
 
@@ -129,6 +132,7 @@ async fn a_public_api_takes_no_token_and_refuses_a_bad_one() {
     server.create("/apis", json!({"name": "status", "audience": "https://status.example/", "scopes": [{"value": "read"}], "access": "public"})).await;
     expect![[r#"
         200 OK
+        cache-control: no-store
         content-type: application/json
 
         {"method":"GET","path":"/status/now","principal":{"principalId":"anonymous","sub_type":"anonymous"},"query":{}}"#]]

@@ -1,7 +1,7 @@
 //! A model of a REST API stage: it asks the authorizer about every call, and an echo API answers those that may pass. It shows
 //! nothing that the templates' gateway responses could not.
 
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use shared::endpoints::{Request, Response};
@@ -73,6 +73,7 @@ fn refused(status: StatusCode, message: &str, challenge: Option<Challenge<'_>>) 
 fn respond(status: StatusCode, body: &Value) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let mut response = Response::new(body.to_string().into());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
