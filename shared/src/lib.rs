@@ -9,7 +9,7 @@
 //!
 //! Where each RFC lives: 6749 [`oauth::token`], [`oauth::client_auth`], [`oauth::form`], [`oauth::scope`] · 6750 [`oauth::bearer`] ·
 //! 7009 [`oauth::revocation`] · 7515, 8725 [`oauth::jws`] · 7517 [`oauth::keys`] · 7591 [`oauth::registration`] ·
-//! 7662 [`oauth::introspection`] · 8414, 9728 [`oauth::metadata`] · 8707 [`oauth::scope`] · 9068 [`oauth::access_token`].
+//! 7662 [`oauth::introspection`] · 8414, 9728 [`oauth::metadata`] · 8707 [`oauth::scope`] · 9068 [`oauth::access_token`], [`oauth::token_gate`].
 
 #[cfg(feature = "aws")]
 pub mod endpoints;

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::keyring::Keyring;
-use crate::oauth::access_token::{Claims, Recorded, TokenFault, TokenRecord, alive};
+use crate::oauth::access_token::{Claims, TokenRecord};
 use crate::oauth::client::AccessTokenFormat;
 use crate::oauth::ids::ClientId;
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
+use crate::oauth::token_gate::{Recorded, TokenFault, alive};
 use crate::store::{Batch, Found, Key, Store, StoreError};
 
 /// Reads what the table says of tokens.

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::oauth::access_token::{Claims, TokenFault};
+use crate::oauth::access_token::Claims;
 use crate::oauth::api::SigningAlg;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::ids::Issuer;
 use crate::oauth::jws::{UnverifiedJws, VerificationKey};
 use crate::oauth::keys::{Jwk, KeySet, SigningKey};
 use crate::oauth::time::Timestamp;
+use crate::oauth::token_gate::TokenFault;
 use crate::store::{Key, SealError, Sealer, Store, StoreError};
 
 /// How often at most, in seconds, a token with an unknown key makes this instance read the key set again.

@@ -1,16 +1,12 @@
-//! Access tokens: their claims (RFC 9068 §2.2), the record of them in the table, and the *token gate*: is this token good?
+//! Access tokens: their claims (RFC 9068 §2.2) and the record of them in the table.
 
 use serde::{Deserialize, Serialize};
 
-use super::api::Apis;
-use super::client::{AccessTokenFormat, Client};
+use super::client::AccessTokenFormat;
 use super::ids::{ClientId, Issuer, Name};
 use super::jws::VerifiedPayload;
 use super::time::Timestamp;
-
-/// How far ahead another node's clock may be, in seconds: a token from the future by at most this much is good.
-/// Expiry has no leeway, so a skew never lengthens a life.
-const CLOCK_SKEW: u64 = 60;
+use super::token_gate::TokenFault;
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,28 +62,6 @@ pub struct TokenRecord {
     /// Since when it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
-}
-
-/// What the table knows of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// Nothing.
-    Absent,
-    /// It was issued.
-    Live,
-    /// It was revoked.
-    Revoked,
-}
-
-impl Recorded {
-    /// What a token's record, if there is one, says.
-    pub fn of(record: Option<&TokenRecord>) -> Self {
-        match record {
-            None => Self::Absent,
-            Some(record) if record.revoked_at.is_some() => Self::Revoked,
-            Some(_) => Self::Live,
-        }
-    }
 }
 
 /// The claims as they are signed.
@@ -186,83 +160,6 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<T
     Timestamp::deserialize(deserializer).map(Some)
 }
 
-/// Why a token is not good. The wire says `invalid_token` to all of them; diagnosis and the log name the one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenFault {
-    /// Not a token of ours.
-    Malformed,
-    /// The signature part is empty.
-    SignatureAbsent,
-    /// The signature is not the key's.
-    BadSignature,
-    /// No published key has this `kid`.
-    UnknownKey,
-    /// Another issuer's token.
-    WrongIssuer,
-    /// Past its `exp`.
-    Expired,
-    /// From further ahead than clocks may differ.
-    NotYetValid,
-    /// There is no record of it.
-    Unknown,
-    /// Revoked, itself or with all its client's.
-    Revoked,
-    /// Its client is deactivated or deleted.
-    ClientInactive,
-    /// Meant for another audience.
-    AudienceMismatch,
-}
-
-impl TokenFault {
-    /// The code that diagnosis and the log give it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Malformed | Self::Unknown => "malformed",
-            Self::SignatureAbsent => "signature_absent",
-            Self::BadSignature => "bad_signature",
-            Self::UnknownKey => "unknown_key",
-            Self::WrongIssuer => "wrong_issuer",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Revoked => "revoked",
-            Self::ClientInactive => "client_inactive",
-            Self::AudienceMismatch => "audience_mismatch",
-        }
-    }
-}
-
-/// The token gate: whether a genuine token is good at `now`, given what the table says of it and of its client.
-///
-/// # Errors
-/// The first reason why not.
-pub fn alive(claims: &Claims, recorded: Recorded, client: Option<&Client>, apis: &Apis, now: Timestamp) -> Result<(), TokenFault> {
-    // Expiry is decided from the time, never from an item's absence: the table deletes late (X-05).
-    if now >= claims.exp {
-        return Err(TokenFault::Expired);
-    }
-    if claims.iat > now.plus(CLOCK_SKEW) {
-        return Err(TokenFault::NotYetValid);
-    }
-    let Some(client) = client.filter(|client| client.metadata.active && client.client_id == claims.client_id) else {
-        return Err(TokenFault::ClientInactive);
-    };
-    if claims.iat < client.tokens_valid_from || recorded == Recorded::Revoked {
-        return Err(TokenFault::Revoked);
-    }
-    let Some(api) = apis.of_audience(&claims.aud) else {
-        return Err(TokenFault::AudienceMismatch);
-    };
-    // An Api made again with an audience that was deleted does not inherit the tokens of the earlier one.
-    if claims.iat.plus(CLOCK_SKEW) < api.created_at {
-        return Err(TokenFault::AudienceMismatch);
-    }
-    let must_be_recorded = api.records_since.is_some_and(|since| claims.iat >= since);
-    if must_be_recorded && recorded == Recorded::Absent {
-        return Err(TokenFault::Unknown);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 pub(crate) mod fixture {
     use super::*;
@@ -288,8 +185,6 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
     use super::super::api::SigningAlg;
-    use super::super::api::fixture::api;
-    use super::super::client::fixture::client;
     use super::super::jws::UnverifiedJws;
     use super::super::keys::{KeySet, SigningKey};
     use super::fixture::claims;
@@ -449,41 +344,5 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(read(&sign(&good.replace(r#""jti":"j""#, &format!(r#""jti":"j","x":{deep}"#))), &key).is_err(), "JW-20");
-    }
-
-    #[test]
-    fn the_token_gate_names_the_first_reason() {
-        // 5.4, IN-09, JW-14, 5.6 #11, SF-10
-        let (live_client, _) = client(serde_json::json!({}));
-        let mut orders = api("orders", "https://orders.example/", &["read"]);
-        orders.records_since = Some(Timestamp::from_unix(1_500));
-        let apis = Apis::new(vec![orders], 1);
-        let record = |revoked: Option<u64>| TokenRecord {
-            claims: claims(2_000, 3_000),
-            format: AccessTokenFormat::Jwt,
-            revoked_at: revoked.map(Timestamp::from_unix),
-        };
-        let gate = |claims: &Claims, record: Option<&TokenRecord>, client: Option<&Client>, now: u64| {
-            alive(claims, Recorded::of(record), client, &apis, Timestamp::from_unix(now))
-        };
-        let token = claims(2_000, 3_000);
-        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 2_999), Ok(()));
-        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 3_000), Err(TokenFault::Expired));
-        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 1_940), Ok(()), "a clock 60 s behind");
-        assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 1_939), Err(TokenFault::NotYetValid));
-        assert_eq!(gate(&token, Some(&record(Some(2_100))), Some(&live_client), 2_100), Err(TokenFault::Revoked));
-        assert_eq!(gate(&token, None, Some(&live_client), 2_100), Err(TokenFault::Unknown), "recorded Apis know all their tokens");
-        assert_eq!(gate(&claims(1_400, 3_000), None, Some(&live_client), 2_100), Ok(()), "issued before records were kept");
-        assert_eq!(gate(&token, Some(&record(None)), None, 2_100), Err(TokenFault::ClientInactive));
-        let (inactive, _) = client(serde_json::json!({"active": false}));
-        assert_eq!(gate(&token, Some(&record(None)), Some(&inactive), 2_100), Err(TokenFault::ClientInactive));
-        let revoked_all = live_client.clone().with_tokens_revoked(Timestamp::from_unix(2_000));
-        assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
-        let mut made_again = api("orders", "https://orders.example/", &["read"]);
-        made_again.created_at = Timestamp::from_unix(2_100);
-        let verdict = alive(&token, Recorded::Live, Some(&live_client), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
-        assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
-        let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
-        assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));
     }
 }

@@ -22,3 +22,4 @@ pub mod scope;
 pub mod secret;
 pub mod time;
 pub mod token;
+pub mod token_gate;

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::oauth::access_token::{Claims, Recorded, TokenFault};
+use crate::oauth::access_token::Claims;
 use crate::oauth::api::Apis;
 use crate::oauth::change::Changed;
 use crate::oauth::client::Client;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
+use crate::oauth::token_gate::{Recorded, TokenFault};
 use crate::store::FEED_OVERLAP;
 
 /// How many tokens are remembered; beyond it the dead ones go first, and then all of them.

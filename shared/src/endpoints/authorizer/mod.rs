@@ -15,13 +15,14 @@ use memory::{Known, Memory, SeenToken, Sight};
 
 use super::keyring::Keyring;
 use super::tally::{Happened, Tally};
-use crate::oauth::access_token::{Claims, Recorded, TokenFault, alive};
+use crate::oauth::access_token::Claims;
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::client::{AccessTokenFormat, Client};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::route::{self, RouteDecision};
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
+use crate::oauth::token_gate::{Recorded, TokenFault, alive};
 use crate::store::{Count, Key, Store, StoreError};
 
 /// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
