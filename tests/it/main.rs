@@ -7,6 +7,7 @@ mod authorizer;
 mod authorizer_events;
 mod binaries;
 mod client_auth;
+mod events;
 mod faults;
 mod feed;
 mod forge;
