@@ -3,8 +3,10 @@
 //! `aws-config` and the machine's certificate store are left out on purpose: they cost more at a cold start than everything else
 //! together (docs/performance.md).
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Endpoint, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig};
@@ -68,6 +70,7 @@ impl Endpoints {
             .retry_config(retries())
             .timeout_config(timeouts())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .endpoint_resolver(RememberingResolver::default())
             .http_client(self.http.clone());
         if let Some(url) = &self.dynamodb_url {
             config = config.endpoint_url(url);
@@ -90,6 +93,37 @@ impl Endpoints {
             config = config.endpoint_url(url);
         }
         aws_sdk_kms::Client::from_conf(config.build())
+    }
+}
+
+/// The SDK's own endpoint rules, asked once for each kind of parameters.
+///
+/// The SDK remembers only the last answer, and the parameters of a batch read differ from those of a write: a function that does both in
+/// turn would go through the rules with each call, which costs as much as the call (docs/performance.md).
+#[derive(Debug, Default)]
+struct RememberingResolver {
+    rules: DefaultResolver,
+    known: RwLock<Vec<(Params, Endpoint)>>,
+}
+
+/// More kinds of parameters than our operations on one table have.
+const MOST_KNOWN: usize = 16;
+
+impl ResolveEndpoint for RememberingResolver {
+    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, endpoint)) = known.iter().find(|(known, _)| known == params) {
+            return EndpointFuture::ready(Ok(endpoint.clone()));
+        }
+        drop(known);
+        EndpointFuture::new(async move {
+            let endpoint = ResolveEndpoint::resolve_endpoint(&self.rules, params).await?;
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if known.len() < MOST_KNOWN {
+                known.push((params.clone(), endpoint.clone()));
+            }
+            Ok(endpoint)
+        })
     }
 }
 
