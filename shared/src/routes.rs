@@ -29,10 +29,11 @@ impl Function {
 }
 
 /// Each path and the function that serves it; a path that ends in `/*` stands for everything below.
-pub const ROUTES: [(&str, Function); 7] = [
+pub const ROUTES: [(&str, Function); 8] = [
     ("/oauth2/token", Function::Token),
     ("/oauth2/introspect", Function::Introspect),
     ("/oauth2/tokeninfo", Function::Introspect),
+    ("/oauth2/diagnose", Function::Introspect),
     ("/oauth2/revoke", Function::Revoke),
     ("/.well-known/*", Function::Metadata),
     ("/healthz", Function::Metadata),

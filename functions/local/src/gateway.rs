@@ -43,17 +43,13 @@ fn arn(request: &Request) -> String {
 pub fn answer(request: &Request, authorization: Authorization) -> Response {
     let answer = match authorization {
         Ok(answer) => answer,
-        Err(message) if message == "Unauthorized" => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(Challenge::MissingToken)),
+        Err(message) if message == "Unauthorized" => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(&Challenge::MissingToken.header(None))),
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", None),
     };
-    let says = |pointer: &str, value: &str| answer.pointer(pointer).is_some_and(|said| said == value);
-    let is_allowed = says("/policyDocument/Statement/0/Effect", "Allow")
-        && says("/policyDocument/Statement/0/Action", "execute-api:Invoke")
-        && says("/policyDocument/Statement/0/Resource", &arn(request));
     let context = answer.get("context").and_then(Value::as_object);
-    if !is_allowed {
-        let scope = context.and_then(|context| context.get("scope")).and_then(Value::as_str);
-        return refused(StatusCode::FORBIDDEN, "Forbidden", Some(Challenge::InsufficientScope { scope }));
+    if !allows(answer.get("policyDocument").unwrap_or(&Value::Null), &arn(request)) {
+        let challenge = context.and_then(|context| context.get("challenge")).and_then(Value::as_str);
+        return refused(StatusCode::FORBIDDEN, "Forbidden", challenge);
     }
     let mut principal = context.cloned().unwrap_or_default();
     principal.insert("principalId".to_owned(), answer.get("principalId").cloned().unwrap_or_default());
@@ -61,10 +57,53 @@ pub fn answer(request: &Request, authorization: Authorization) -> Response {
     respond(StatusCode::OK, &json!({"method": request.method.as_str(), "path": request.path, "query": query, "principal": principal}))
 }
 
-/// What the gateway response templates render: on a 403 they can use the authorizer's context, on a 401 they cannot (X-03).
-fn refused(status: StatusCode, message: &str, challenge: Option<Challenge<'_>>) -> Response {
+/// Whether a policy allows a call: something allows it, and nothing denies it.
+pub fn allows(policy: &Value, arn: &str) -> bool {
+    let statements = policy.get("Statement").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let speaks = |effect: &str| {
+        statements.iter().any(|statement| {
+            let resources = match statement.get("Resource") {
+                Some(Value::Array(resources)) => resources.as_slice(),
+                Some(resource) => std::slice::from_ref(resource),
+                None => &[],
+            };
+            let is_about = |resource: &Value| resource.as_str().is_some_and(|pattern| matches(pattern.as_bytes(), arn.as_bytes()));
+            statement.get("Effect").is_some_and(|own| own == effect)
+                && statement.get("Action").is_some_and(|action| action == "execute-api:Invoke")
+                && resources.iter().any(is_about)
+        })
+    };
+    speaks("Allow") && !speaks("Deny")
+}
+
+/// IAM's wildcards: `*` is any characters, slashes included, `?` is one.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut star) = ((0, 0), None);
+    loop {
+        match (pattern.get(at.0), text.get(at.1)) {
+            (Some(b'*'), _) => {
+                star = Some(at);
+                at.0 += 1;
+            }
+            (Some(b'?'), Some(_)) => at = (at.0 + 1, at.1 + 1),
+            (Some(one), Some(other)) if one == other => at = (at.0 + 1, at.1 + 1),
+            (None, None) => return true,
+            // The last star takes one character more.
+            _ => match star {
+                Some((pattern_at, text_at)) if text_at < text.len() => {
+                    star = Some((pattern_at, text_at + 1));
+                    at = (pattern_at + 1, text_at + 1);
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// What the gateway response templates render: on a 403 the challenge from the authorizer's context, on a 401 the same for everybody (X-03).
+fn refused(status: StatusCode, message: &str, challenge: Option<&str>) -> Response {
     let mut response = respond(status, &json!({"message": message}));
-    if let Some(value) = challenge.and_then(|challenge| HeaderValue::from_str(&challenge.header(None)).ok()) {
+    if let Some(value) = challenge.and_then(|challenge| HeaderValue::from_str(challenge).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
     response
@@ -78,4 +117,28 @@ fn respond(status: StatusCode, body: &Value) -> Response {
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn wildcards_are_iams() {
+        for (pattern, text, expected) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a/*", "a/", true),
+            ("a/*", "a/b/c", true),
+            ("a/*", "a", false),
+            ("*/b", "a/x/b", true),
+            ("a*b*c", "aXbXbXc", true),
+            ("a*b*c", "aXbX", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+    }
 }

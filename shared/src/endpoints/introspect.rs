@@ -1,7 +1,8 @@
-//! `POST /oauth2/introspect` (RFC 7662) and, where it is switched on, the OAG-shaped `POST /oauth2/tokeninfo`.
+//! `POST /oauth2/introspect` (RFC 7662), `POST /oauth2/diagnose`, and, where it is switched on, the OAG-shaped `POST /oauth2/tokeninfo`.
 
 use http::StatusCode;
 
+use super::diagnose::diagnose;
 use super::evidence::{Evidence, Examined};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
@@ -14,7 +15,7 @@ use crate::oauth::fresh::Fresh;
 use crate::oauth::introspection::{IntrospectionResponse, TokenInfo, admit, may_see};
 use crate::store::Count;
 
-/// The endpoint and what it needs: clients, Apis, token records and public keys (read).
+/// The endpoint and what it needs: clients, Apis, privileges, token records and public keys (read).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
@@ -27,8 +28,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// Answers a request.
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
-        let is_tokeninfo = request.path_under(self.evidence.keyring.issuer()) == "/oauth2/tokeninfo";
-        let answer = if is_tokeninfo { self.tokeninfo(&request, &fresh).await } else { self.introspect(&request, &fresh).await };
+        let answer = match request.path_under(self.evidence.keyring.issuer()) {
+            "/oauth2/tokeninfo" => self.tokeninfo(&request, &fresh).await,
+            "/oauth2/diagnose" => diagnose(&self.evidence, &request, &fresh).await,
+            _ => self.introspect(&request, &fresh).await,
+        };
         let response = answer.unwrap_or_else(|refusal| {
             log::info!(endpoint = "introspect", reason = refusal.fault(); "introspection refused");
             refusal.response()

@@ -1,8 +1,10 @@
 //! The shells: one file per endpoint. Load, ask the rules to decide, commit, answer. Nothing here decides.
 
+mod diagnose;
 mod keyring;
 mod request;
 mod respond;
+mod route_view;
 mod tally;
 
 pub mod admin;

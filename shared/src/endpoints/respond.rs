@@ -6,7 +6,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, 
 use serde::Serialize;
 
 use super::keyring::KeyringError;
-use crate::oauth::bearer::REALM;
+use crate::oauth::bearer::{Challenge, REALM};
 use crate::oauth::error::TokenError;
 use crate::store::StoreError;
 
@@ -18,6 +18,10 @@ pub type Response = http::Response<Bytes>;
 pub enum Refusal {
     /// An error of OAuth.
     OAuth(TokenError),
+    /// No good bearer token, or one that does not reach.
+    Bearer(Challenge<'static>),
+    /// The token in question is another client's.
+    NotOwner,
     /// No such path here.
     NotFound,
     /// The path takes only this method.
@@ -53,6 +57,8 @@ impl Refusal {
     pub(super) fn fault(&self) -> &str {
         match self {
             Self::OAuth(error) => error.fault(),
+            Self::Bearer(challenge) => challenge.code(),
+            Self::NotOwner => "access_denied",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooLarge => "body_too_large",
@@ -76,6 +82,14 @@ impl Refusal {
                 }
                 response
             }
+            Self::Bearer(challenge) => {
+                let is_good = matches!(challenge, Challenge::InsufficientScope { .. });
+                let status = if is_good { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+                let mut response = error(status, challenge.code(), "the access token is not one that may do this");
+                set(&mut response, WWW_AUTHENTICATE, &challenge.header(None));
+                response
+            }
+            Self::NotOwner => error(StatusCode::FORBIDDEN, "access_denied", "the token is another client's: its owner or an administrator may ask"),
             Self::NotFound => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
             Self::MethodNotAllowed(allow) => {
                 let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", &format!("use {allow}"));

@@ -131,6 +131,9 @@ pub struct Api {
     /// Since when every token of it has a record; `None` while only revocations are recorded.
     #[serde(default)]
     pub records_since: Option<Timestamp>,
+    /// How many privileges name its routes: an Api without any needs no read of them.
+    #[serde(default)]
+    pub privileges: usize,
     /// Rises with every change.
     pub version: u64,
 }
@@ -237,6 +240,15 @@ impl Apis {
         Ok(Self { all, version: self.version + 1 })
     }
 
+    /// The Apis with the Api called `name` having this many privileges; the version rises in any case, because the routes have changed.
+    pub fn with_privileges(&self, name: &Name, privileges: usize) -> Self {
+        let mut all = self.all.clone();
+        for api in all.iter_mut().filter(|api| api.metadata.name == *name) {
+            api.privileges = privileges;
+        }
+        Self { all, version: self.version + 1 }
+    }
+
     /// The Apis without the one called `name`.
     pub fn without(&self, name: &Name) -> Self {
         let kept = self.all.iter().filter(|api| api.metadata.name != *name).cloned();
@@ -264,6 +276,7 @@ fn admin_api() -> Api {
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
         records_since: Some(Timestamp::default()),
+        privileges: 0,
         version: 0,
     }
 }
@@ -339,6 +352,7 @@ pub(crate) mod fixture {
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             records_since: None,
+            privileges: 0,
             version: 1,
         }
     }

@@ -52,6 +52,15 @@ pub enum Challenge<'a> {
 }
 
 impl Challenge<'_> {
+    /// The error code (RFC 6750 §3.1); empty where none is named.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+        }
+    }
+
     /// The value of `WWW-Authenticate`; `resource_metadata` is the protected resource's document (RFC 9728 §5.1).
     pub fn header(&self, resource_metadata: Option<&str>) -> String {
         let mut header = format!("Bearer realm=\"{REALM}\"");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::ClientId;
+use super::ids::{ClientId, Name};
 use super::time::Timestamp;
 
 /// An entry of the change feed: something that an authorizer may remember is no longer true.
@@ -19,8 +19,13 @@ pub enum Changed {
         /// Which.
         jti: String,
     },
-    /// An Api, or the routes of one.
+    /// An Api.
     Apis,
+    /// The privileges of one Api.
+    Privileges {
+        /// Which.
+        api: Name,
+    },
     /// The signing keys.
     Keys,
 }

@@ -76,6 +76,9 @@ pub struct ClientMetadata {
     /// The life of its refresh tokens in seconds.
     #[serde(default)]
     pub refresh_token_ttl: Option<u64>,
+    /// The API key of a usage plan that its calls count towards (API Gateway's `usageIdentifierKey`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_identifier_key: Option<String>,
     /// For people.
     #[serde(default)]
     pub description: String,

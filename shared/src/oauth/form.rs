@@ -6,7 +6,7 @@ use super::error::TokenError;
 const MOST_PARAMETERS: usize = 64;
 
 /// The parameters of a request: none repeated, none empty.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {

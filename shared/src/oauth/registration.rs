@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::api::{Apis, LONGEST_TOKEN_LIFE};
 use super::client::{ClientMetadata, ClientType, GrantType, TokenEndpointAuthMethod};
+use super::privilege::repeated;
 use super::scope::is_scope_token;
 
 /// One fault of a request body: where, and what to do (`errors` of RFC 9457 problems).
@@ -60,6 +61,13 @@ impl ClientMetadata {
         }
         if self.contacts.len() > 10 || !self.contacts.iter().all(|contact| is_plain(contact, 254) && contact.contains('@')) {
             faults.push(Invalid::new("/contacts", "must be at most 10 e-mail addresses"));
+        }
+        let is_api_key = |key: &str| (20..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if self.usage_identifier_key.as_deref().is_some_and(|key| !is_api_key(key)) {
+            faults.push(Invalid::new("/usage_identifier_key", "must be null or the value of an API key, 20 to 128 characters"));
+        }
+        if repeated(&self.roles) {
+            faults.push(Invalid::new("/roles", "names a role twice"));
         }
         for (pointer, count) in [("/roles", self.roles.len()), ("/tags", self.tags.len())] {
             if count > 50 {

@@ -40,12 +40,12 @@ pub struct Tombstone {
 pub enum ClientChange<'a> {
     /// A new one, and what is left of an earlier one of its id.
     Create(&'a Client, Option<Tombstone>),
-    /// The client as it is to be, and the name that it had.
+    /// The client as it is to be, and as it was.
     Replace {
         /// As it is to be; its version is the one that was read.
         client: &'a Client,
-        /// The name that it had.
-        old_name: &'a str,
+        /// As it was.
+        was: &'a Client,
     },
     /// No such client any more.
     Delete(&'a Client),
@@ -71,23 +71,24 @@ impl Store {
         let table = self.table.as_str();
         let name_item =
             |client: &Client| ItemBuilder::new(Key::ClientName(&client.metadata.client_name)).text("client_id", client.client_id.to_string()).build();
-        let (transaction, client) = match change {
+        let (transaction, client, roles) = match change {
             ClientChange::Create(client, tombstone) => {
                 let as_read = tombstone.map_or(Expect::Absent, |tombstone| Expect::Version(tombstone.version));
                 let transaction = Transaction::default()
                     .put(table, client_item(client)?, Expect::Absent)?
                     .put(table, name_item(client), Expect::Absent)?
                     .delete(table, Key::ClientTombstone(&client.client_id), as_read)?;
-                (transaction, client)
+                (transaction, client, (&[][..], &client.metadata.roles[..]))
             }
-            ClientChange::Replace { client, old_name } => {
+            ClientChange::Replace { client, was } => {
+                let old_name = was.metadata.client_name.as_str();
                 let next = Client { version: client.version + 1, ..client.clone() };
                 let mut transaction = Transaction::default().put(table, client_item(&next)?, Expect::Version(client.version))?;
                 if old_name != client.metadata.client_name {
                     transaction =
                         transaction.put(table, name_item(client), Expect::Absent)?.delete(table, Key::ClientName(old_name), Expect::Anything)?;
                 }
-                (transaction, client)
+                (transaction, client, (&was.metadata.roles[..], &client.metadata.roles[..]))
             }
             ClientChange::Delete(client) => {
                 // A client of the same id may be made again, but no token of this one may come back to life with it.
@@ -100,9 +101,10 @@ impl Store {
                     .delete(table, Key::Client(&client.client_id), Expect::Version(client.version))?
                     .delete(table, Key::ClientName(&client.metadata.client_name), Expect::Anything)?
                     .put(table, tombstone, Expect::Anything)?;
-                (transaction, client)
+                (transaction, client, (&client.metadata.roles[..], &[][..]))
             }
         };
+        let transaction = self.counting_uses(transaction, roles)?;
         let changed = Changed::Client { client_id: client.client_id.clone() };
         self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }
@@ -150,9 +152,7 @@ impl Store {
     /// # Errors
     /// Where the table did not answer.
     pub async fn change_apis(&self, apis: &Apis, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
-        let stored = StoredApis { apis: apis.stored().cloned().collect(), version: apis.version };
-        let item = ItemBuilder::new(Key::Apis).doc(&stored)?.version(apis.version).build();
-        let transaction = Transaction::default().put(&self.table, item, Expect::Version(apis.version - 1))?;
+        let transaction = Transaction::default().put(&self.table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
         self.transact(self.noted(transaction, Some(&Changed::Apis), audit, fresh)?).await
     }
 
@@ -262,7 +262,7 @@ impl Store {
     }
 
     /// `transaction` with its entries in the feed and in the audit trail.
-    fn noted(&self, transaction: Transaction, changed: Option<&Changed>, audit: &AuditEvent, fresh: &Fresh) -> Result<Transaction, StoreError> {
+    pub(crate) fn noted(&self, transaction: Transaction, changed: Option<&Changed>, audit: &AuditEvent, fresh: &Fresh) -> Result<Transaction, StoreError> {
         let mut transaction = transaction;
         if let Some(changed) = changed {
             let item = ItemBuilder::new(Key::Feed { at: fresh.now, id: &fresh.id("feed") }).doc(changed)?.ttl(fresh.now.plus(FEED_LIFE)).build();
@@ -280,6 +280,11 @@ impl Store {
     }
 }
 
+pub(crate) fn apis_item(apis: &Apis) -> Result<Item, StoreError> {
+    let stored = StoredApis { apis: apis.stored().cloned().collect(), version: apis.version };
+    Ok(ItemBuilder::new(Key::Apis).doc(&stored)?.version(apis.version).build())
+}
+
 fn client_item(client: &Client) -> Result<Item, StoreError> {
     let builder = ItemBuilder::new(Key::Client(&client.client_id)).doc(client)?.version(client.version);
     Ok(builder.listed(CLIENTS_LIST.to_owned(), client.client_id.to_string()).build())
@@ -292,7 +297,7 @@ fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
     Ok(builder.listed(list, moment(claims.iat, &claims.jti)).build())
 }
 
-fn audit_item(audit: &AuditEvent, id: &str) -> Result<Item, StoreError> {
+pub(crate) fn audit_item(audit: &AuditEvent, id: &str) -> Result<Item, StoreError> {
     let builder = ItemBuilder::new(Key::Audit { at: audit.time, id }).doc(audit)?.ttl(audit.time.plus(AUDIT_LIFE));
     Ok(match &audit.client_id {
         Some(client_id) => builder.listed(audit_list(client_id), moment(audit.time, id)).build(),

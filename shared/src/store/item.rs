@@ -13,6 +13,7 @@ use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::{AuditEvent, Changed};
 use crate::oauth::client::Client;
 use crate::oauth::keys::KeySet;
+use crate::oauth::privilege::{Privilege, Role};
 use crate::oauth::time::Timestamp;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -106,6 +107,10 @@ pub enum SchemaItem {
     Client(Box<Client>),
     /// All Apis.
     Apis(Apis),
+    /// A role.
+    Role(Role),
+    /// A privilege.
+    Privilege(Box<Privilege>),
     /// The key set.
     Keys(KeySet),
     /// A token's record.
@@ -136,11 +141,13 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
     Ok(match partition.split('#').next().unwrap_or_default() {
         "client" => SchemaItem::Client(Box::new(doc(&item)?)),
         "apis" => SchemaItem::Apis(doc::<StoredApis>(&item)?.into()),
+        "role" => SchemaItem::Role(doc(&item)?),
+        "privileges" => SchemaItem::Privilege(Box::new(doc(&item)?)),
         "keys" => SchemaItem::Keys(doc(&item)?),
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),
         "audit" => SchemaItem::Audit(doc(&item)?),
-        "client-name" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => SchemaItem::Attributes,
+        "client-name" | "privilege-name" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => SchemaItem::Attributes,
         _ => return Err(malformed("no kind of item has this key")),
     })
 }

@@ -18,6 +18,17 @@ pub enum Key<'a> {
     ClientTombstone(&'a ClientId),
     /// All Apis.
     Apis,
+    /// A role.
+    Role(&'a str),
+    /// A privilege, among those of its Api.
+    Privilege {
+        /// The Api's name.
+        api: &'a str,
+        /// The privilege's name.
+        name: &'a str,
+    },
+    /// That a privilege's name is taken, and by which Api.
+    PrivilegeName(&'a str),
     /// The public halves and the dates of all signing keys.
     Keys,
     /// The sealed private half of one signing key.
@@ -65,6 +76,9 @@ impl Key<'_> {
             Self::ClientName(name) => format!("client-name#{name}"),
             Self::ClientTombstone(id) => format!("deleted-client#{id}"),
             Self::Apis => "apis".to_owned(),
+            Self::Role(name) => format!("role#{name}"),
+            Self::Privilege { api, .. } => format!("privileges#{api}"),
+            Self::PrivilegeName(name) => format!("privilege-name#{name}"),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(kid) => format!("key#{kid}"),
             Self::Token(jti) => format!("token#{jti}"),
@@ -83,6 +97,9 @@ impl Key<'_> {
             Self::ClientName(_) => "client-name".to_owned(),
             Self::ClientTombstone(_) => "deleted-client".to_owned(),
             Self::Apis => "apis".to_owned(),
+            Self::Role(_) => "role".to_owned(),
+            Self::Privilege { name, .. } => (*name).to_owned(),
+            Self::PrivilegeName(_) => "privilege-name".to_owned(),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(_) => "key".to_owned(),
             Self::Token(_) => "token".to_owned(),
@@ -109,6 +126,12 @@ pub(crate) fn moment(at: Timestamp, id: &str) -> String {
 
 /// The list that every client stands in.
 pub(crate) const CLIENTS_LIST: &str = "clients";
+
+/// The list that every role stands in.
+pub(crate) const ROLES_LIST: &str = "roles";
+
+/// The list that every privilege stands in, by its name.
+pub(crate) const PRIVILEGES_LIST: &str = "privileges";
 
 /// The list that a client's audit entries stand in.
 pub(crate) fn audit_list(client_id: &ClientId) -> String {

@@ -129,7 +129,7 @@ impl Store {
         Ok(items)
     }
 
-    async fn places(&self, list: &str, after: &str, limit: usize) -> Result<Page<String>, StoreError> {
+    pub(crate) async fn places(&self, list: &str, after: &str, limit: usize) -> Result<Page<String>, StoreError> {
         let query = self
             .client
             .query()

@@ -3,6 +3,7 @@
 //! Decisions read by primary key and consistently; an index is never the basis of one. A change is one conditional transaction together
 //! with its entries in the change feed and in the audit trail. `docs/storage-schema.md` has the key grammar and an example of each item.
 
+mod access;
 mod changes;
 mod definition;
 mod item;
@@ -15,6 +16,7 @@ mod write;
 
 use std::fmt;
 
+pub use access::{PrivilegeChange, RoleChange};
 pub use changes::{ClientChange, FEED_OVERLAP, KeyChange, Tombstone};
 pub use item::{SchemaItem, load_example};
 pub use key::Key;

@@ -11,8 +11,9 @@ use super::{Store, StoreError, unavailable};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::Apis;
 use crate::oauth::client::Client;
-use crate::oauth::ids::ClientId;
+use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::keys::KeySet;
+use crate::oauth::privilege::{Privilege, Role};
 
 /// How often keys that DynamoDB left unprocessed are asked for again.
 const ATTEMPTS: u32 = 4;
@@ -25,7 +26,7 @@ pub struct Batch<'s> {
 
 /// What a batch found: an absent item was not there.
 #[derive(Debug, Default)]
-pub struct Found(HashMap<String, Item>);
+pub struct Found(HashMap<(String, String), Item>);
 
 impl Store {
     /// An empty batch.
@@ -76,8 +77,8 @@ impl Batch<'_> {
             let wanted = wanted.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let answer = client.batch_get_item().request_items(table, wanted).send().await.map_err(unavailable)?;
             for item in answer.responses.unwrap_or_default().remove(table).unwrap_or_default() {
-                if let Some(partition) = text(&item, "pk") {
-                    found.0.insert(partition.to_owned(), item);
+                if let (Some(partition), Some(sort)) = (text(&item, "pk"), text(&item, "sk")) {
+                    found.0.insert((partition.to_owned(), sort.to_owned()), item);
                 }
             }
             match answer.unprocessed_keys.unwrap_or_default().remove(table) {
@@ -91,12 +92,16 @@ impl Batch<'_> {
 }
 
 impl Found {
+    fn get(&self, key: &Key<'_>) -> Option<&Item> {
+        self.0.get(&(key.partition(), key.sort()))
+    }
+
     /// The client of this id, if it was asked for and is there.
     ///
     /// # Errors
     /// Where the item cannot be read.
     pub fn client(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
-        self.0.get(&Key::Client(client_id).partition()).map(doc).transpose()
+        self.get(&Key::Client(client_id)).map(doc).transpose()
     }
 
     /// All Apis; none but the admin API where nobody made one yet.
@@ -104,7 +109,7 @@ impl Found {
     /// # Errors
     /// Where the item cannot be read.
     pub fn apis(&self) -> Result<Apis, StoreError> {
-        let stored = self.0.get(&Key::Apis.partition()).map(doc::<StoredApis>).transpose()?;
+        let stored = self.get(&Key::Apis).map(doc::<StoredApis>).transpose()?;
         Ok(stored.unwrap_or(StoredApis { apis: Vec::new(), version: 0 }).into())
     }
 
@@ -113,7 +118,7 @@ impl Found {
     /// # Errors
     /// Where the item cannot be read.
     pub fn keys(&self) -> Result<Option<KeySet>, StoreError> {
-        self.0.get(&Key::Keys.partition()).map(doc).transpose()
+        self.get(&Key::Keys).map(doc).transpose()
     }
 
     /// The record of this token, if it was asked for and is there.
@@ -121,7 +126,28 @@ impl Found {
     /// # Errors
     /// Where the item cannot be read.
     pub fn token(&self, jti: &str) -> Result<Option<TokenRecord>, StoreError> {
-        self.0.get(&Key::Token(jti).partition()).map(token_record).transpose()
+        self.get(&Key::Token(jti)).map(token_record).transpose()
+    }
+
+    /// The role of this name, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn role(&self, name: &str) -> Result<Option<Role>, StoreError> {
+        self.get(&Key::Role(name)).map(doc).transpose()
+    }
+
+    /// The name of the Api that the privilege of this name belongs to, if it was asked for and is there.
+    pub fn api_of_privilege(&self, name: &str) -> Option<Name> {
+        self.get(&Key::PrivilegeName(name)).and_then(|item| text(item, "api")).and_then(Name::parse)
+    }
+
+    /// The privilege of this name and Api, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn privilege(&self, api: &str, name: &str) -> Result<Option<Privilege>, StoreError> {
+        self.get(&Key::Privilege { api, name }).map(doc).transpose()
     }
 
     /// Takes over what another read found.

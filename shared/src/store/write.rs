@@ -72,6 +72,20 @@ impl Transaction {
         Ok(self)
     }
 
+    /// Deletes what has this version and counts no uses.
+    pub(crate) fn delete_unused(mut self, table: &str, key: Key<'_>, version: u64) -> Result<Self, StoreError> {
+        let delete = Delete::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .condition_expression("v = :read AND (attribute_not_exists(uses) OR uses = :none)")
+            .expression_attribute_values(":read", AttributeValue::N(version.to_string()))
+            .expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
+        let delete = delete.build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.writes.push(TransactWriteItem::builder().delete(delete).build());
+        self.on_failure.push(Commit::Stale);
+        Ok(self)
+    }
+
     pub(crate) fn update(mut self, update: Update) -> Self {
         self.push(TransactWriteItem::builder().update(update).build(), Expect::Anything);
         self

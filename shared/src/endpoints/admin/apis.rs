@@ -9,8 +9,9 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
 use crate::oauth::ids::Name;
+use crate::oauth::privilege::Privilege;
 use crate::oauth::registration::Invalid;
-use crate::store::{Commit, Key};
+use crate::store::Commit;
 
 const MEMBERS: [&str; 12] = [
     "name",
@@ -46,7 +47,7 @@ impl Context<'_> {
         let metadata = body::read::<ApiMetadata>(members, &MEMBERS)?.checked()?;
         let now = self.fresh.now;
         let records_since = (metadata.token_records == TokenRecords::Full).then_some(now);
-        let api = Api { metadata, created_at: now, updated_at: now, records_since, version: 1 };
+        let api = Api { metadata, created_at: now, updated_at: now, records_since, privileges: 0, version: 1 };
         self.first_key(&api).await?;
         self.changed_apis("api.created", &api.metadata.name, |apis| apis.with(api.clone(), None).map_err(conflict)).await?;
         Ok(object(StatusCode::CREATED, &shown(&api), api.version))
@@ -64,22 +65,30 @@ impl Context<'_> {
         let patch = body::object(self.request, false)?;
         known_scope_members(&patch)?;
         let name = Name::parse(name).ok_or(Problem::NotFound)?;
-        let patched = |apis: &Apis| {
-            let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
-            self.if_match(api.version)?;
-            self.patched(api, patch.clone())
-        };
-        self.first_key(&patched(&self.apis().await?)?).await?;
-        let apis = self.changed_apis("api.changed", &name, |apis| apis.with(patched(apis)?, Some(&name)).map_err(conflict)).await?;
-        let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
-        Ok(object(StatusCode::OK, &shown(api), api.version))
+        for _ in 0..ATTEMPTS {
+            let apis = self.apis().await?;
+            let was = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
+            self.if_match(was.version)?;
+            let changed = self.patched(was, patch.clone())?;
+            self.must_still_fit(was, &changed).await?;
+            self.first_key(&changed).await?;
+            let with_it = apis.with(changed.clone(), Some(&name)).map_err(conflict)?;
+            if self.commit_apis("api.changed", &name, &with_it).await? == Commit::Done {
+                return Ok(object(StatusCode::OK, &shown(&changed), changed.version));
+            }
+        }
+        Err(Problem::Unavailable("the apis kept changing".to_owned()))
     }
 
     pub(super) async fn delete_api(&self, name: &str) -> Result<Response, Problem> {
         self.caller.require("apis.write")?;
         let name = Name::parse(name).ok_or(Problem::NotFound)?;
         self.changed_apis("api.deleted", &name, |apis| {
-            self.if_match(apis.named(name.as_str()).ok_or(Problem::NotFound)?.version)?;
+            let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
+            self.if_match(api.version)?;
+            if api.privileges > 0 {
+                return Err(Problem::Conflict("privileges name routes of the api, delete them first".to_owned()));
+            }
             Ok(apis.without(&name))
         })
         .await?;
@@ -101,7 +110,21 @@ impl Context<'_> {
             // Tokens that are being issued at this moment may still go without a record.
             TokenRecords::Full => api.records_since.or(Some(self.fresh.now.plus(60))),
         };
-        Ok(Api { metadata, updated_at: self.fresh.now, records_since, version: api.version + 1, created_at: api.created_at })
+        Ok(Api { metadata, updated_at: self.fresh.now, records_since, version: api.version + 1, ..api.clone() })
+    }
+
+    /// Refuses a change that would leave a privilege of the Api without its routes or its scopes.
+    async fn must_still_fit(&self, was: &Api, changed: &Api) -> Result<(), Problem> {
+        let is_same = (&was.metadata.base_path, &was.metadata.scopes) == (&changed.metadata.base_path, &changed.metadata.scopes);
+        if was.privileges == 0 || is_same {
+            return Ok(());
+        }
+        let table = self.table(changed).await?;
+        let fits = |privilege: &Privilege| privilege.metadata.fits(changed) && table.tie(&privilege.metadata, &changed.metadata.base_path).is_none();
+        match table.privileges().iter().find(|privilege| !fits(privilege)) {
+            Some(privilege) => Err(Problem::Conflict(format!("the privilege {} names routes or scopes that the api would lose", privilege.metadata.name))),
+            None => Ok(()),
+        }
     }
 
     /// An Api that wants RS256 brings the first key of it about.
@@ -111,20 +134,20 @@ impl Context<'_> {
         Ok(())
     }
 
-    async fn apis(&self) -> Result<Apis, Problem> {
-        Ok(self.store().batch().with(Key::Apis).read().await?.apis()?)
-    }
-
     /// Reads the Apis, changes them and commits; again where somebody else was first.
-    async fn changed_apis(&self, event: &str, name: &Name, change: impl Fn(&Apis) -> Result<Apis, Problem>) -> Result<Apis, Problem> {
+    async fn changed_apis(&self, event: &str, name: &Name, change: impl Fn(&Apis) -> Result<Apis, Problem>) -> Result<(), Problem> {
         for _ in 0..ATTEMPTS {
             let changed = change(&self.apis().await?)?;
-            let audit = self.audit(event, None, Some(name.as_str()));
-            if self.store().change_apis(&changed, &audit, self.fresh).await? == Commit::Done {
-                return Ok(changed);
+            if self.commit_apis(event, name, &changed).await? == Commit::Done {
+                return Ok(());
             }
         }
         Err(Problem::Unavailable("the apis kept changing".to_owned()))
+    }
+
+    async fn commit_apis(&self, event: &str, name: &Name, apis: &Apis) -> Result<Commit, Problem> {
+        let audit = self.audit(event, None, Some(name.as_str()));
+        Ok(self.store().change_apis(apis, &audit, self.fresh).await?)
     }
 }
 

@@ -8,12 +8,12 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{ADMIN_AUDIENCE, Apis};
 use crate::oauth::client::{Client, ClientMetadata, ClientType};
-use crate::oauth::ids::ClientId;
+use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::registration::Invalid;
 use crate::oauth::secret::{ClientSecret, StoredSecret};
 use crate::store::{ClientChange, Commit, Found, Key};
 
-const MEMBERS: [&str; 20] = [
+const MEMBERS: [&str; 21] = [
     "client_name",
     "client_type",
     "grant_types",
@@ -29,6 +29,7 @@ const MEMBERS: [&str; 20] = [
     "access_token_format",
     "access_token_ttl",
     "refresh_token_ttl",
+    "usage_identifier_key",
     "description",
     "owner",
     "contacts",
@@ -55,6 +56,7 @@ impl Context<'_> {
         let found = self.store().batch().with(Key::Apis).read().await?;
         let metadata = body::read::<ClientMetadata>(members, &MEMBERS)?.checked(&found.apis()?)?;
         self.guard_admin_scopes(&metadata.scopes)?;
+        self.must_exist(&metadata.roles).await?;
         let secret = (metadata.client_type == ClientType::Confidential).then(|| ClientSecret::generate(self.fresh));
         let tombstone = self.store().tombstone(&client_id).await?;
         let client = Client {
@@ -71,7 +73,7 @@ impl Context<'_> {
         match self.store().change_client(ClientChange::Create(&client, tombstone), &audit, self.fresh).await? {
             Commit::Done => {}
             Commit::Exists => return Err(Problem::Conflict("a client of this client_id or client_name exists".to_owned())),
-            Commit::Stale => return Err(Problem::Conflict("a client of this client_id is being deleted, try again".to_owned())),
+            Commit::Stale => return Err(Problem::Conflict("a client of this client_id or one of its roles is being deleted, try again".to_owned())),
         }
         let mut body = shown(&client);
         if let (Some(secret), Some(stored), Some(members)) = (&secret, client.secrets.first(), body.as_object_mut()) {
@@ -129,6 +131,33 @@ impl Context<'_> {
         Ok(respond::empty(StatusCode::NO_CONTENT))
     }
 
+    pub(super) async fn grant_role(&self, id: &str, role: &str) -> Result<Response, Problem> {
+        self.caller.require("clients.write")?;
+        let role = Name::parse(role).ok_or(Problem::NotFound)?;
+        self.store().uses_of_role(&role).await?.ok_or(Problem::NotFound)?;
+        self.changed_client(id, ("client.role_granted", Some(role.as_str())), |mut client, apis| {
+            self.guard_admin_scopes(&client.metadata.scopes)?;
+            if !client.metadata.roles.contains(&role) {
+                client.metadata.roles.push(role.clone());
+            }
+            Ok(Client { metadata: client.metadata.checked(apis)?, ..client })
+        })
+        .await?;
+        Ok(respond::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) async fn take_role(&self, id: &str, role: &str) -> Result<Response, Problem> {
+        self.caller.require("clients.write")?;
+        let role = Name::parse(role).ok_or(Problem::NotFound)?;
+        self.changed_client(id, ("client.role_taken", Some(role.as_str())), |mut client, _| {
+            self.guard_admin_scopes(&client.metadata.scopes)?;
+            client.metadata.roles.retain(|own| *own != role);
+            Ok(client)
+        })
+        .await?;
+        Ok(respond::empty(StatusCode::NO_CONTENT))
+    }
+
     /// Reads a client, changes it and commits; again where somebody else was first.
     pub(super) async fn changed_client(
         &self,
@@ -139,10 +168,13 @@ impl Context<'_> {
         for _ in 0..ATTEMPTS {
             let (client, found) = self.find_client(id).await?;
             self.if_match(client.version)?;
-            let old_name = client.metadata.client_name.clone();
+            let was = client.clone();
             let changed = Client { updated_at: self.fresh.now, ..change(client, &found.apis()?)? };
+            if changed.metadata.roles != was.metadata.roles {
+                self.must_exist(&changed.metadata.roles).await?;
+            }
             let audit = self.audit(event, Some(&changed.client_id), object);
-            let replace = ClientChange::Replace { client: &changed, old_name: &old_name };
+            let replace = ClientChange::Replace { client: &changed, was: &was };
             match self.store().change_client(replace, &audit, self.fresh).await? {
                 Commit::Done => return Ok((Client { version: changed.version + 1, ..changed }, found)),
                 Commit::Exists => return Err(Problem::Conflict("a client of this client_name exists".to_owned())),

@@ -4,8 +4,10 @@ mod apis;
 mod body;
 mod clients;
 mod keys;
+mod privileges;
 mod problem;
 mod reports;
+mod roles;
 mod secrets;
 mod tokens;
 
@@ -132,6 +134,19 @@ impl Endpoint {
             ("GET", ["clients", id, "secrets"]) => context.list_secrets(id).await,
             ("POST", ["clients", id, "secrets"]) => context.create_secret(id).await,
             ("DELETE", ["clients", id, "secrets", secret_id]) => context.delete_secret(id, secret_id).await,
+            ("PUT", ["clients", id, "roles", role]) => context.grant_role(id, role).await,
+            ("DELETE", ["clients", id, "roles", role]) => context.take_role(id, role).await,
+            ("GET", ["roles"]) => context.list_roles().await,
+            ("POST", ["roles"]) => context.create_role().await,
+            ("GET", ["roles", name]) => context.show_role(name).await,
+            ("PATCH", ["roles", name]) => context.change_role(name).await,
+            ("DELETE", ["roles", name]) => context.delete_role(name).await,
+            ("GET", ["privileges"]) => context.list_privileges().await,
+            ("POST", ["privileges"]) => context.create_privilege().await,
+            ("GET", ["privileges", name]) => context.show_privilege(name).await,
+            ("PATCH", ["privileges", name]) => context.change_privilege(name).await,
+            ("DELETE", ["privileges", name]) => context.delete_privilege(name).await,
+            ("GET", ["routes", "explain"]) => context.explain_route().await,
             ("GET", ["apis"]) => context.list_apis().await,
             ("POST", ["apis"]) => context.create_api().await,
             ("GET", ["apis", name]) => context.show_api(name).await,
@@ -153,8 +168,10 @@ impl Endpoint {
 /// The methods of a path that exists, for a request that used another.
 fn allowed(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["clients" | "apis"] => Some("GET, POST"),
-        ["clients" | "apis", _] => Some("GET, PATCH, DELETE"),
+        ["clients" | "apis" | "roles" | "privileges"] => Some("GET, POST"),
+        ["clients", _, "roles", _] => Some("PUT, DELETE"),
+        ["routes", "explain"] => Some("GET"),
+        ["clients" | "apis" | "roles" | "privileges", _] => Some("GET, PATCH, DELETE"),
         ["clients", _, "secrets"] => Some("GET, POST"),
         ["clients", _, "secrets", _] => Some("DELETE"),
         ["clients", _, "revoke-tokens"] | ["keys", "rotate"] => Some("POST"),

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::memory::SeenToken;
-use crate::oauth::access_token::SubjectType;
+use super::written::Resources;
 use crate::oauth::client::Client;
 use crate::oauth::ids::Name;
+use crate::oauth::route::Principal;
 
 /// The form of the answers to HTTP API 2.0 events (`GATEWRIGHT_AUTHORIZER_RESPONSE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,22 +26,34 @@ pub enum ResponseFormat {
 #[derive(Debug)]
 pub struct Answer {
     format: ResponseFormat,
-    /// The one resource that a policy speaks of.
+    /// The one method and path that was asked about.
     arn: String,
+    /// Everything that the principal may call on the stage, where a policy can say it.
+    resources: Option<Arc<Resources>>,
+    /// Who calls, if a good token says it.
+    caller: Option<Caller>,
+    /// The privilege that decided.
+    privilege: Option<Name>,
     verdict: Verdict,
+}
+
+/// Who calls with a good token.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub seen: Arc<SeenToken>,
+    pub client: Arc<Client>,
 }
 
 #[derive(Debug)]
 enum Verdict {
-    /// The call may pass, for what the token says and as what the client is.
-    Allow(Arc<SeenToken>, Arc<Client>),
-    /// The call may pass without credentials.
-    Anonymous,
-    /// The call may not pass; the token, if there was a good one.
-    Deny(Option<Arc<SeenToken>>),
+    Allow,
+    /// The whole challenge (RFC 6750 §3) for the gateway's 403, where a good token was not enough.
+    Deny(Option<String>),
 }
 
 /// The authorizer's context; all values are strings, and what is not known is absent (AU-16).
+///
+/// All but the last two are of the principal and true of each of its calls; the last two are of the call that was decided.
 #[derive(Debug, Default, Serialize)]
 struct Context<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,9 +74,11 @@ struct Context<'a> {
     jti: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<String>,
-    /// The OAuth error, for the gateway's 403 template.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+    privilege: Option<&'a str>,
+    /// `WWW-Authenticate` for the gateway's 403, which can take a header only whole from the context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<&'a str>,
 }
 
 /// Why there is no answer. The gateway makes a 401 of exactly `Unauthorized`, and a 500 of everything else.
@@ -86,42 +102,34 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Answer {
-    pub(super) fn allow(format: ResponseFormat, arn: String, seen: Arc<SeenToken>, client: Arc<Client>) -> Self {
-        Self { format, arn, verdict: Verdict::Allow(seen, client) }
+    /// The call may pass: as `caller`, or without credentials.
+    pub(super) fn allow(format: ResponseFormat, arn: String, caller: Option<Caller>, privilege: Option<Name>) -> Self {
+        Self { format, arn, resources: None, caller, privilege, verdict: Verdict::Allow }
     }
 
-    pub(super) fn anonymous(format: ResponseFormat, arn: String) -> Self {
-        Self { format, arn, verdict: Verdict::Anonymous }
+    /// The call may not pass; `challenge` says what a good token lacks. A wildcard character in the path makes it wider, never narrower.
+    pub(super) fn deny(format: ResponseFormat, arn: String, caller: Option<Caller>, challenge: Option<String>) -> Self {
+        Self { format, arn, resources: None, caller, privilege: None, verdict: Verdict::Deny(challenge) }
     }
 
-    /// A refusal. A wildcard character in the path makes it wider, never narrower.
-    pub(super) fn deny(format: ResponseFormat, arn: String, seen: Option<Arc<SeenToken>>) -> Self {
-        Self { format, arn, verdict: Verdict::Deny(seen) }
-    }
-
-    fn is_allowed(&self) -> bool {
-        !matches!(self.verdict, Verdict::Deny(_))
+    /// The same for this call, and for every other call of the principal what `resources` say.
+    pub(super) fn with_all(self, resources: Option<Arc<Resources>>) -> Self {
+        Self { resources, ..self }
     }
 
     fn principal_id(&self) -> &str {
-        match &self.verdict {
-            Verdict::Allow(seen, _) | Verdict::Deny(Some(seen)) => &seen.claims.sub,
-            Verdict::Anonymous | Verdict::Deny(None) => "anonymous",
-        }
+        self.caller.as_ref().map_or("anonymous", |caller| &caller.seen.claims.sub)
     }
 
     fn context(&self) -> Context<'_> {
-        let (claims, client) = match &self.verdict {
-            Verdict::Allow(seen, client) => (&seen.claims, client),
-            Verdict::Anonymous => return Context { sub_type: Some("anonymous"), ..Context::default() },
-            // Without a good token there was nothing to be insufficient.
-            Verdict::Deny(seen) => return Context { error: seen.as_ref().map(|_| "insufficient_scope"), ..Context::default() },
+        let (sub_type, challenge) = match &self.verdict {
+            Verdict::Allow => (Some("anonymous"), None),
+            Verdict::Deny(challenge) => (None, challenge.as_deref()),
         };
-        let roles = match claims.sub_type {
-            // A client acting for itself has the roles that the table gives it now, not those of the day of issue.
-            SubjectType::Client => &client.metadata.roles,
-            SubjectType::User => &claims.roles,
-        };
+        let privilege = self.privilege.as_ref().map(Name::as_str);
+        let Some(Caller { seen, client }) = &self.caller else { return Context { sub_type, privilege, challenge, ..Context::default() } };
+        let claims = &seen.claims;
+        let roles = Principal { claims, client }.roles();
         Context {
             sub: Some(&claims.sub),
             sub_type: Some(claims.sub_type.as_str()),
@@ -132,8 +140,23 @@ impl Answer {
             aud: Some(&claims.aud),
             jti: Some(&claims.jti),
             exp: Some(claims.exp.unix().to_string()),
-            error: None,
+            privilege,
+            challenge,
         }
+    }
+
+    /// The statement about this call comes first.
+    fn statements(&self) -> Vec<Statement<'_>> {
+        let this = Resource::One(&self.arn);
+        let all = self.resources.as_deref();
+        let allow_all = all.map(|all| Statement::new("Allow", Resource::Many(&all.allow)));
+        let deny_all = all.and_then(|all| all.deny.as_deref()).map(|deny| Statement::new("Deny", Resource::Many(deny)));
+        let first = match (&self.verdict, allow_all.is_some()) {
+            (Verdict::Allow, true) => None,
+            (Verdict::Allow, false) => Some(Statement::new("Allow", this)),
+            (Verdict::Deny(_), _) => Some(Statement::new("Deny", this)),
+        };
+        [first, allow_all, deny_all].into_iter().flatten().collect()
     }
 }
 
@@ -143,13 +166,15 @@ struct PolicyAnswer<'a> {
     principal_id: &'a str,
     policy_document: PolicyDocument<'a>,
     context: Context<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_identifier_key: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PolicyDocument<'a> {
     version: &'static str,
-    statement: [Statement<'a>; 1],
+    statement: Vec<Statement<'a>>,
 }
 
 #[derive(Serialize)]
@@ -157,7 +182,20 @@ struct PolicyDocument<'a> {
 struct Statement<'a> {
     action: &'static str,
     effect: &'static str,
-    resource: &'a str,
+    resource: Resource<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Resource<'a> {
+    One(&'a str),
+    Many(&'a RawValue),
+}
+
+impl<'a> Statement<'a> {
+    fn new(effect: &'static str, resource: Resource<'a>) -> Self {
+        Self { action: "execute-api:Invoke", effect, resource }
+    }
 }
 
 #[derive(Serialize)]
@@ -169,14 +207,13 @@ struct SimpleAnswer<'a> {
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (is_authorized, context) = (self.is_allowed(), self.context());
+        let context = self.context();
         match self.format {
-            ResponseFormat::Simple => SimpleAnswer { is_authorized, context }.serialize(serializer),
+            ResponseFormat::Simple => SimpleAnswer { is_authorized: matches!(self.verdict, Verdict::Allow), context }.serialize(serializer),
             ResponseFormat::Policy => {
-                let effect = if is_authorized { "Allow" } else { "Deny" };
-                let statement = [Statement { action: "execute-api:Invoke", effect, resource: &self.arn }];
-                let policy_document = PolicyDocument { version: "2012-10-17", statement };
-                PolicyAnswer { principal_id: self.principal_id(), policy_document, context }.serialize(serializer)
+                let policy_document = PolicyDocument { version: "2012-10-17", statement: self.statements() };
+                let usage_identifier_key = self.caller.as_ref().and_then(|caller| caller.client.metadata.usage_identifier_key.as_deref());
+                PolicyAnswer { principal_id: self.principal_id(), policy_document, context, usage_identifier_key }.serialize(serializer)
             }
         }
     }

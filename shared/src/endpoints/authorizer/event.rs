@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::oauth::bearer;
-use crate::oauth::route::CanonicalPath;
+use crate::oauth::gates;
+use crate::oauth::path::CanonicalPath;
+use crate::oauth::rights::LONGEST_RESOURCE;
 
 /// An event as API Gateway sends it.
 #[derive(Debug, Default, Deserialize)]
@@ -18,8 +20,10 @@ pub struct Event {
     method_arn: Option<String>,
     route_arn: Option<String>,
     authorization_token: Option<String>,
-    headers: Option<Authorization>,
-    multi_value_headers: Option<Authorization>,
+    headers: Option<Headers>,
+    multi_value_headers: Option<Headers>,
+    route_key: Option<String>,
+    identity_source: Option<OneOrMany>,
     path: Option<String>,
     raw_path: Option<String>,
     http_method: Option<String>,
@@ -38,11 +42,15 @@ struct HttpContext {
     method: Option<String>,
 }
 
-/// The `Authorization` values of a header map; every other header is passed over.
+/// The headers of a call that are looked at; every other one is passed over.
 #[derive(Debug, Default)]
-struct Authorization(Vec<String>);
+struct Headers {
+    authorization: Vec<String>,
+    /// The clients (backends) that the call says it is for.
+    backends: Vec<String>,
+}
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
@@ -50,47 +58,52 @@ enum OneOrMany {
     Null(()),
 }
 
-impl<'de> Deserialize<'de> for Authorization {
+impl<'de> Deserialize<'de> for Headers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Headers;
+        struct Map;
 
-        impl<'de> Visitor<'de> for Headers {
-            type Value = Authorization;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Headers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of headers")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Authorization, A::Error> {
-                let mut values = Vec::new();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Headers::default();
                 while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    if !name.eq_ignore_ascii_case("authorization") {
-                        map.next_value::<IgnoredAny>()?;
-                        continue;
-                    }
+                    let values = match name.len() {
+                        13 if name.eq_ignore_ascii_case("authorization") => &mut headers.authorization,
+                        24 if name.eq_ignore_ascii_case("oracle-mobile-backend-id") => &mut headers.backends,
+                        11 if name.eq_ignore_ascii_case("x-client-id") => &mut headers.backends,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
                     match map.next_value()? {
                         OneOrMany::One(value) => values.push(value),
                         OneOrMany::Many(many) => values.extend(many),
                         OneOrMany::Null(()) => {}
                     }
                 }
-                Ok(Authorization(values))
+                Ok(headers)
             }
         }
 
-        deserializer.deserialize_map(Headers)
+        deserializer.deserialize_map(Map)
     }
 }
 
 /// A call that API Gateway asks about.
 #[derive(Debug)]
-pub(super) struct Call {
-    /// The ARN that names the method and path; the resource of the policy.
+pub(super) struct Asked {
+    /// The ARN that names the method and path.
     pub arn: String,
-    /// `apiId/stage`.
-    pub gateway: String,
-    /// The path; `None` where it could be read in two ways.
-    pub path: Option<CanonicalPath>,
+    /// Where in the ARN the method begins, after the stage; `None` where it names no method of HTTP.
+    pub method_at: Option<usize>,
+    /// What the rules see of it.
+    pub call: gates::Call,
     /// What the call presents.
     pub presented: Presented,
 }
@@ -103,10 +116,10 @@ pub(super) enum Presented {
     Unusable,
 }
 
-impl Call {
-    /// Whether the ARN names exactly one resource: a `*` or `?` in the path would be a wildcard in the policy (AU-13).
-    pub fn names_one_resource(&self) -> bool {
-        !self.arn.contains(['*', '?']) && self.arn.len() <= 512
+impl Asked {
+    /// The start of every ARN of the stage, up to the slash before the method.
+    pub fn stage(&self) -> Option<&str> {
+        self.method_at.and_then(|at| self.arn.get(..at))
     }
 }
 
@@ -116,9 +129,20 @@ impl Event {
         self.version.as_deref() == Some("2.0")
     }
 
+    /// Whether a cached answer would be used for other routes than the one that was decided: the route is no identity source.
+    pub(super) fn names_no_route(&self) -> bool {
+        let sources: &[String] = match &self.identity_source {
+            Some(OneOrMany::One(source)) => std::slice::from_ref(source),
+            Some(OneOrMany::Many(sources)) => sources,
+            Some(OneOrMany::Null(())) | None => &[],
+        };
+        !self.route_key.as_ref().is_some_and(|route| sources.contains(route)) && !self.raw_path.as_ref().is_some_and(|path| sources.contains(path))
+    }
+
     /// What the gateway asks about; `None` where the event is none of an authorizer's.
-    pub(super) fn call(self) -> Option<Call> {
+    pub(super) fn asked(self) -> Option<Asked> {
         let presented = self.presented();
+        let backends = self.backends();
         let is_v2 = self.takes_simple_responses();
         let arn = if is_v2 { self.route_arn.or(self.method_arn) } else { self.method_arn }?;
         let place = Arn::parse(&arn)?;
@@ -132,8 +156,11 @@ impl Event {
             Some(sent) => path_of_api(&sent, &place),
             None => CanonicalPath::parse(place.path),
         };
-        let gateway = place.gateway.to_owned();
-        Some(Call { gateway, path, presented, arn })
+        // A `*` or `?` in the path would be a wildcard in the policy (AU-13); what is longer is no resource (AU-14).
+        let path = path.filter(|_| !arn.contains(['*', '?']) && arn.len() <= LONGEST_RESOURCE);
+        let method_at = (place.method != WEBSOCKET_METHOD).then(|| arn.find(place.gateway).map(|at| at + place.gateway.len() + 1)).flatten();
+        let call = gates::Call { gateway: place.gateway.to_owned(), method: place.method.to_owned(), path, backends };
+        Some(Asked { method_at, call, presented, arn })
     }
 
     fn presented(&self) -> Presented {
@@ -148,12 +175,17 @@ impl Event {
         if self.kind.as_deref() == Some("TOKEN") {
             return header(self.authorization_token.as_ref().filter(|token| !token.is_empty()).map(std::slice::from_ref).unwrap_or_default());
         }
-        // Several values of one header stand only in the multi-value map; a REST event has both.
-        match (&self.multi_value_headers, &self.headers) {
-            (Some(Authorization(all)), _) if !all.is_empty() => header(all),
-            (_, Some(Authorization(values))) => header(values),
-            _ => Presented::Nothing,
-        }
+        self.values_of(|headers| &headers.authorization).map_or(Presented::Nothing, header)
+    }
+
+    fn backends(&self) -> Vec<String> {
+        self.values_of(|headers| &headers.backends).map(<[String]>::to_vec).unwrap_or_default()
+    }
+
+    /// The values of a header. Several of one header stand only in the multi-value map; a REST event has both.
+    fn values_of(&self, header: impl Fn(&Headers) -> &Vec<String>) -> Option<&[String]> {
+        let all = self.multi_value_headers.as_ref().map(&header).filter(|all| !all.is_empty());
+        all.or_else(|| self.headers.as_ref().map(&header)).map(Vec::as_slice)
     }
 }
 
@@ -227,8 +259,8 @@ mod tests {
 
     const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/GET/orders/1";
 
-    fn call(event: serde_json::Value) -> Option<Call> {
-        serde_json::from_value::<Event>(event).unwrap().call()
+    fn call(event: serde_json::Value) -> Option<Asked> {
+        serde_json::from_value::<Event>(event).unwrap().asked()
     }
 
     #[test]
@@ -246,7 +278,7 @@ mod tests {
         ] {
             let call = call(event.clone()).unwrap_or_else(|| panic!("{event}"));
             assert_eq!(
-                (call.gateway.as_str(), call.path.unwrap().as_str(), call.presented),
+                (call.call.gateway.as_str(), call.call.path.unwrap().as_str(), call.presented),
                 ("abc/prod", "/orders/1", Presented::Bearer("abc".to_owned())),
                 "{event}"
             );
@@ -258,7 +290,7 @@ mod tests {
         // AU-11
         let arn = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/$connect";
         let call = call(serde_json::json!({"type": "REQUEST", "methodArn": arn, "headers": {"Authorization": "Bearer abc"}})).unwrap();
-        assert_eq!((call.path.unwrap().as_str(), call.gateway.as_str()), ("/", "abc/prod"));
+        assert_eq!((call.call.path.unwrap().as_str(), call.call.gateway.as_str()), ("/", "abc/prod"));
     }
 
     #[test]
@@ -310,14 +342,14 @@ mod tests {
         // AU-20, AU-21
         let event = |method: &str, path: &str| call(serde_json::json!({"type": "REQUEST", "methodArn": ARN, "httpMethod": method, "path": path}));
         assert!(event("POST", "/orders/1").is_none() && event("get", "/orders/1").is_none());
-        assert!(event("GET", "/orders/2").unwrap().path.is_none());
-        assert!(event("GET", "/orders/1").unwrap().path.is_some());
+        assert!(event("GET", "/orders/2").unwrap().call.path.is_none());
+        assert!(event("GET", "/orders/1").unwrap().call.path.is_some());
     }
 
     #[test]
     fn a_path_with_a_wildcard_character_names_no_one_resource() {
         // AU-13
         let arn = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod/GET/orders/*";
-        assert!(!call(serde_json::json!({"type": "TOKEN", "methodArn": arn})).unwrap().names_one_resource());
+        assert!(call(serde_json::json!({"type": "TOKEN", "methodArn": arn})).unwrap().call.path.is_none());
     }
 }

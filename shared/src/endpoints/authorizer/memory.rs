@@ -3,11 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::answer::Caller;
+use super::written::Written;
 use crate::oauth::access_token::Claims;
-use crate::oauth::api::Apis;
+use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::Changed;
 use crate::oauth::client::Client;
-use crate::oauth::ids::ClientId;
+use crate::oauth::gates::Call;
+use crate::oauth::ids::{ClientId, Name};
+use crate::oauth::route_table::RouteTable;
 use crate::oauth::time::Timestamp;
 use crate::oauth::token_gate::{Recorded, TokenFault};
 use crate::store::FEED_OVERLAP;
@@ -38,8 +42,11 @@ struct State {
     applied: HashSet<String>,
     /// In which second refusals last brought about a look at the feed, and how often.
     looked_again: (Timestamp, u8),
+    warned: bool,
     keys: bool,
     apis: Option<Arc<Apis>>,
+    /// The privileges of each Api, by its name.
+    tables: HashMap<Name, Arc<RouteTable>>,
     clients: HashMap<ClientId, Arc<Client>>,
     tokens: HashMap<[u8; 32], Arc<SeenToken>>,
 }
@@ -53,16 +60,33 @@ pub struct SeenToken {
     pub kid: Option<String>,
     /// What the table knew of it.
     pub recorded: Recorded,
+    /// Everything that it opens, as a policy.
+    pub written: Written,
 }
 
 /// Everything that a decision needs.
 pub struct Sight {
     /// All Apis.
     pub apis: Arc<Apis>,
+    /// The privileges of the call's Api, if it has any.
+    pub table: Option<Arc<RouteTable>>,
     /// The token's client, if there is a token and the client exists.
     pub client: Option<Arc<Client>>,
     /// The token; `None` where none was presented.
     pub token: Option<Result<Arc<SeenToken>, TokenFault>>,
+}
+
+impl Sight {
+    /// What the token says, if it is genuine.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.token.as_ref().and_then(|token| token.as_ref().ok()).map(|seen| &seen.claims)
+    }
+
+    /// Who calls, if a genuine token of an existing client says it.
+    pub(super) fn caller(&self) -> Option<Caller> {
+        let (Some(Ok(seen)), Some(client)) = (&self.token, &self.client) else { return None };
+        Some(Caller { seen: Arc::clone(seen), client: Arc::clone(client) })
+    }
 }
 
 /// What is remembered of it.
@@ -70,20 +94,33 @@ pub struct Known {
     pub generation: u64,
     pub keys: bool,
     pub apis: Option<Arc<Apis>>,
+    pub table: Option<Arc<RouteTable>>,
     pub client: Option<Arc<Client>>,
     pub token: Option<Arc<SeenToken>>,
 }
 
 impl Known {
     /// The sight, if nothing has to be read for it.
-    pub fn whole(&self, with_token: bool) -> Option<Sight> {
+    pub fn whole(&self, with_token: bool, call: Option<&Call>) -> Option<Sight> {
         let apis = Arc::clone(self.apis.as_ref().filter(|_| self.keys)?);
+        let table = self.table.clone();
+        let claims = self.token.as_ref().map(|seen| &seen.claims);
+        if table.is_none() && with_privileges(call, claims, &apis).is_some() {
+            return None;
+        }
         if !with_token {
-            return Some(Sight { apis, client: None, token: None });
+            return Some(Sight { apis, table, client: None, token: None });
         }
         let (token, client) = self.token.as_ref().zip(self.client.as_ref())?;
-        Some(Sight { apis, client: Some(Arc::clone(client)), token: Some(Ok(Arc::clone(token))) })
+        Some(Sight { apis, table, client: Some(Arc::clone(client)), token: Some(Ok(Arc::clone(token))) })
     }
+}
+
+/// The Api whose privileges a decision needs, if it has any: the one that the call is on; for a call on none, the token's own, whose routes
+/// the answer names.
+pub fn with_privileges<'a>(call: Option<&Call>, claims: Option<&Claims>, apis: &'a Apis) -> Option<&'a Api> {
+    let own = || claims.and_then(|claims| apis.of_audience(&claims.aud));
+    call.and_then(|call| call.api(apis).or_else(own)).filter(|api| api.privileges > 0)
 }
 
 impl Memory {
@@ -102,6 +139,11 @@ impl Memory {
         self.state().followed_to.is_none_or(|at| now < at || now.since(at) >= self.feed_seconds)
     }
 
+    /// Whether a warning is due that an instance gives once.
+    pub fn warns_once(&self) -> bool {
+        !std::mem::replace(&mut self.state().warned, true)
+    }
+
     /// Whether the feed may be looked at before it is due, for the sake of a call that would be refused: a few times a second, whoever asks.
     pub fn may_look_again(&self, now: Timestamp) -> bool {
         let mut state = self.state();
@@ -116,7 +158,7 @@ impl Memory {
         match state.followed_to {
             Some(at) if at <= now.plus(FEED_OVERLAP) && now.since(at) <= FORGET_AFTER => Some((at.min(now), state.applied.clone())),
             _ => {
-                *state = State { generation: state.generation + 1, followed_to: Some(now), ..State::default() };
+                *state = State { generation: state.generation + 1, followed_to: Some(now), warned: state.warned, ..State::default() };
                 None
             }
         }
@@ -131,7 +173,14 @@ impl Memory {
             match changed {
                 Changed::Client { client_id } => drop(state.clients.remove(&client_id)),
                 Changed::Token { jti } => drop(revoked.insert(jti)),
-                Changed::Apis => state.apis = None,
+                Changed::Apis => {
+                    state.apis = None;
+                    state.tables.clear();
+                }
+                Changed::Privileges { api } => {
+                    state.apis = None;
+                    state.tables.remove(&api);
+                }
                 Changed::Keys => state.keys = false,
             }
             state.applied.insert(place);
@@ -144,12 +193,15 @@ impl Memory {
         state.applied.retain(|place| *place >= oldest);
     }
 
-    /// What is remembered that a call with this token needs.
-    pub fn recall(&self, digest: Option<&[u8; 32]>) -> Known {
+    /// What is remembered that this call with this token needs.
+    pub fn recall(&self, digest: Option<&[u8; 32]>, call: Option<&Call>) -> Known {
         let state = self.state();
         let token = digest.and_then(|digest| state.tokens.get(digest)).map(Arc::clone);
         let client = token.as_ref().and_then(|seen| state.clients.get(&seen.claims.client_id)).map(Arc::clone);
-        Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), client, token }
+        let claims = token.as_ref().map(|seen| &seen.claims);
+        let api = state.apis.as_ref().and_then(|apis| with_privileges(call, claims, apis));
+        let table = api.and_then(|api| state.tables.get(&api.metadata.name)).map(Arc::clone);
+        Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), table, client, token }
     }
 
     /// The client, if it is remembered.
@@ -158,13 +210,16 @@ impl Memory {
     }
 
     /// Remembers what was read, unless the feed told of a change while it was being read.
-    pub fn learn(&self, generation: u64, digest: Option<&[u8; 32]>, sight: &Sight, now: Timestamp) {
+    pub fn learn(&self, generation: u64, digest: Option<&[u8; 32]>, call: Option<&Call>, sight: &Sight, now: Timestamp) {
         let mut state = self.state();
         if state.generation != generation {
             return;
         }
         state.keys = true;
         state.apis = Some(Arc::clone(&sight.apis));
+        if let Some((api, table)) = with_privileges(call, sight.claims(), &sight.apis).zip(sight.table.as_ref()) {
+            state.tables.insert(api.metadata.name.clone(), Arc::clone(table));
+        }
         let (Some(digest), Some(Ok(seen)), Some(client)) = (digest, &sight.token, &sight.client) else { return };
         state.clients.insert(seen.claims.client_id.clone(), Arc::clone(client));
         // A revoked token is not worth a place: it is refused either way.

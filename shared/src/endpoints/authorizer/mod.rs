@@ -3,6 +3,7 @@
 mod answer;
 mod event;
 mod memory;
+mod written;
 
 use std::sync::Arc;
 
@@ -10,19 +11,23 @@ use aws_lc_rs::digest;
 
 pub use answer::{Answer, Failure, ResponseFormat};
 pub use event::Event;
-use event::{Call, Presented};
-use memory::{Known, Memory, SeenToken, Sight};
+use event::{Asked, Presented};
+use memory::{Known, Memory, SeenToken, Sight, with_privileges};
+use written::{Resources, Written};
 
 use super::keyring::Keyring;
 use super::tally::{Happened, Tally};
 use crate::oauth::access_token::Claims;
-use crate::oauth::api::{Api, Apis};
-use crate::oauth::client::{AccessTokenFormat, Client};
+use crate::oauth::api::Api;
+use crate::oauth::bearer::Challenge;
+use crate::oauth::client::AccessTokenFormat;
 use crate::oauth::fresh::Fresh;
-use crate::oauth::route::{self, RouteDecision};
+use crate::oauth::gates::{self, Call, Closed};
+use crate::oauth::route::{Principal, RouteFault};
+use crate::oauth::route_table::RouteTable;
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
-use crate::oauth::token_gate::{Recorded, TokenFault, alive};
+use crate::oauth::token_gate::{Recorded, TokenFault};
 use crate::store::{Count, Key, Store, StoreError};
 
 /// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
@@ -39,33 +44,14 @@ pub struct Endpoint {
     pub tally: Tally,
 }
 
-/// Why a call does not pass.
-enum Refused {
-    /// There is no token where one is asked for: 401.
-    NoToken,
-    /// The token gate closed: 401.
-    Token(TokenFault),
-    /// The token is good for another Api than the one that the call is on: 401.
-    OtherApi,
-    /// The route gate closed: 403.
-    Route(&'static str),
-}
-
-impl Refused {
+impl Closed {
     /// Whether a change that this instance has not heard of yet could let the call pass.
-    fn may_be_out_of_date(&self) -> bool {
+    fn may_be_out_of_date(self) -> bool {
         match self {
-            Self::NoToken | Self::OtherApi => false,
-            Self::Route(reason) => *reason == "route_denied",
+            Self::NoToken | Self::NotBearer | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive),
+            Self::Route(_) => true,
         }
-    }
-}
-
-impl Apis {
-    /// The Api that a call is on.
-    fn of_call(&self, call: &Call) -> Option<&Api> {
-        call.path.as_ref().and_then(|path| self.at(&call.gateway, path))
     }
 }
 
@@ -80,7 +66,7 @@ impl Endpoint {
     /// # Errors
     /// Where the table did not answer.
     pub async fn warm(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.sight(None, now).await.map(|_| ())
+        self.sight(None, None, now).await.map(|_| ())
     }
 
     /// Decides a call.
@@ -89,8 +75,12 @@ impl Endpoint {
     /// [`Failure::Unauthorized`] for a 401, [`Failure::Unavailable`] for a 500; never an allow that was not decided.
     pub async fn handle(&self, event: Event, fresh: Fresh) -> Result<Answer, Failure> {
         let format = if event.takes_simple_responses() { self.response } else { ResponseFormat::Policy };
-        let call = event.call().ok_or(Failure::Unauthorized)?;
-        let answer = self.decide(call, format, fresh.now).await;
+        if format == ResponseFormat::Simple && event.names_no_route() && self.memory.warns_once() {
+            // AU-15: a simple response is cached for every route that the identity sources do not tell apart.
+            log::warn!(endpoint = "authorizer"; "the authorizer's identity sources name no route: switch result caching off, or add $context.routeKey");
+        }
+        let asked = event.asked().ok_or(Failure::Unauthorized)?;
+        let answer = self.decide(asked, format, fresh.now).await;
         // A table that has just failed is not waited for a second time (SF-03).
         if !matches!(answer, Err(Failure::Unavailable(_))) {
             self.tally.flush_if_due(&self.store, &fresh).await;
@@ -98,105 +88,95 @@ impl Endpoint {
         answer
     }
 
-    async fn decide(&self, call: Call, format: ResponseFormat, now: Timestamp) -> Result<Answer, Failure> {
+    async fn decide(&self, asked: Asked, format: ResponseFormat, now: Timestamp) -> Result<Answer, Failure> {
         // A simple response has no 401 (AU-07).
         let unauthorized = |arn: String| match format {
             ResponseFormat::Policy => Err(Failure::Unauthorized),
-            ResponseFormat::Simple => Ok(Answer::deny(format, arn, None)),
+            ResponseFormat::Simple => Ok(Answer::deny(format, arn, None, None)),
         };
-        let token = match &call.presented {
+        let token = match &asked.presented {
             Presented::Nothing => None,
             Presented::Bearer(token) => Some(token.as_str()),
             Presented::Unusable => {
-                self.note_refusal(None, None, "not_bearer", now);
-                return unauthorized(call.arn);
+                self.note(None, None, Some(Closed::NotBearer), now);
+                return unauthorized(asked.arn);
             }
         };
         let unavailable = |error: StoreError| Failure::Unavailable(error.to_string());
         let looks_anyway = self.memory.is_due(now);
-        let mut sight = self.sight(token, now).await.map_err(unavailable)?;
-        let mut verdict = self.judge(&sight, &call, now);
+        let mut sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
+        let mut closed = self.judge(&sight, &asked, now).err();
         // What was made a moment ago must not be refused because it is not remembered yet.
-        if !looks_anyway && verdict.as_ref().is_err_and(Refused::may_be_out_of_date) && self.memory.may_look_again(now) {
+        if !looks_anyway && closed.is_some_and(Closed::may_be_out_of_date) && self.memory.may_look_again(now) {
             Box::pin(self.follow(now)).await.map_err(unavailable)?;
-            sight = self.sight(token, now).await.map_err(unavailable)?;
-            verdict = self.judge(&sight, &call, now);
+            sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
+            closed = self.judge(&sight, &asked, now).err();
         }
-        let api = sight.apis.of_call(&call);
-        let seen = sight.token.as_ref().and_then(|token| token.as_ref().ok());
-        match (verdict, seen) {
-            (Ok(Some(client)), Some(seen)) => {
-                let happened = Happened { api: api.map(|api| &api.metadata.name), ..Happened::plain(Count::CallsAllowed) };
-                self.tally.add(Some(&seen.claims.client_id), happened, now);
-                Ok(Answer::allow(format, call.arn, Arc::clone(seen), client))
+        self.note(sight.claims(), asked.call.api(&sight.apis), closed, now);
+        let protection = asked.call.protection(&sight.apis, sight.table.as_deref());
+        let privilege = protection.and_then(|protection| protection.privilege());
+        let resources = self.resources(&sight, &asked);
+        let caller = sight.caller();
+        match closed {
+            None => Ok(Answer::allow(format, asked.arn, caller, privilege.map(|privilege| privilege.name.clone())).with_all(resources)),
+            Some(Closed::Route(fault)) => {
+                let scopes = privilege.filter(|_| fault == RouteFault::ScopeMissing).map(|privilege| privilege.scopes.join(" "));
+                let challenge = Challenge::InsufficientScope { scope: scopes.as_deref() }.header(None);
+                Ok(Answer::deny(format, asked.arn, caller, Some(challenge)).with_all(resources))
             }
-            (Ok(_), _) => {
-                self.tally.add(None, Happened::plain(Count::CallsAnonymous), now);
-                Ok(Answer::anonymous(format, call.arn))
-            }
-            (Err(Refused::NoToken), _) => {
-                self.tally.add(None, Happened::plain(Count::CallsDenied), now);
-                unauthorized(call.arn)
-            }
-            (Err(Refused::OtherApi), seen) => {
-                self.note_refusal(seen.map(|seen| &seen.claims), api, TokenFault::AudienceMismatch.code(), now);
-                unauthorized(call.arn)
-            }
-            (Err(Refused::Token(fault)), seen) => {
-                self.note_refusal(seen.map(|seen| &seen.claims), api, fault.code(), now);
-                unauthorized(call.arn)
-            }
-            (Err(Refused::Route(reason)), seen) => {
-                self.note_refusal(seen.map(|seen| &seen.claims), api, reason, now);
-                Ok(Answer::deny(format, call.arn, seen.map(Arc::clone)))
-            }
+            Some(_) => unauthorized(asked.arn),
         }
     }
 
-    /// The token gate, then the route gate: the token's client, or nobody where nobody is asked for.
-    fn judge(&self, sight: &Sight, call: &Call, now: Timestamp) -> Result<Option<Arc<Client>>, Refused> {
-        let api = sight.apis.of_call(call);
-        let seen = match &sight.token {
-            Some(Ok(seen)) => seen,
-            Some(Err(fault)) => return Err(Refused::Token(*fault)),
-            // Nobody is refused for saying nothing where nothing is asked.
-            None if route::decide(api) == RouteDecision::Public && call.names_one_resource() => return Ok(None),
-            None => return Err(Refused::NoToken),
+    fn judge<'s>(&self, sight: &'s Sight, asked: &Asked, now: Timestamp) -> Result<gates::Passed<'s>, Closed> {
+        let presented = match &sight.token {
+            None => gates::Presented::Nothing,
+            Some(Err(fault)) => gates::Presented::Forged(*fault),
+            Some(Ok(seen)) => gates::Presented::Token {
+                claims: &seen.claims,
+                recorded: seen.recorded,
+                key_is_trusted: seen.kid.as_deref().is_none_or(|kid| self.keyring.set().trusts(kid, now)),
+                client: sight.client.as_deref(),
+            },
         };
-        if seen.kid.as_deref().is_some_and(|kid| !self.keyring.set().trusts(kid, now)) {
-            return Err(Refused::Token(TokenFault::UnknownKey));
-        }
-        alive(&seen.claims, seen.recorded, sight.client.as_deref(), &sight.apis, now).map_err(Refused::Token)?;
-        //= https://www.rfc-editor.org/rfc/rfc9068#section-4
-        //# The resource server MUST validate that the "aud" claim contains a resource indicator value corresponding to an
-        //# identifier the resource server expects for itself.
-        if api.is_some_and(|api| api.metadata.audience != seen.claims.aud) {
-            return Err(Refused::OtherApi);
-        }
-        match route::decide(api) {
-            _ if call.path.is_none() || !call.names_one_resource() => Err(Refused::Route("path_ambiguous")),
-            RouteDecision::Deny => Err(Refused::Route("route_denied")),
-            RouteDecision::Authenticated | RouteDecision::Public => Ok(sight.client.clone()),
-        }
+        let protection = asked.call.protection(&sight.apis, sight.table.as_deref());
+        gates::judge(&asked.call, presented, &sight.apis, protection.as_ref(), now)
     }
 
-    /// What this instance knows that the call needs; what it does not know is read, all in one round trip.
+    /// Everything that the caller may call on the stage, where that can be said: only of a call that is one resource, so that what is
+    /// said of the stage cannot contradict what is said of the call.
+    fn resources(&self, sight: &Sight, asked: &Asked) -> Option<Arc<Resources>> {
+        let (Some(Ok(seen)), Some(client)) = (&sight.token, &sight.client) else { return None };
+        let stage = asked.stage().filter(|_| asked.call.path.is_some())?;
+        let principal = Principal { claims: &seen.claims, client };
+        seen.written.resources(&principal, (stage, &asked.call), (&sight.apis, client, sight.table.as_ref()))
+    }
+
+    /// What this instance knows that the call needs; what it does not know is read, all in one round trip but for the privileges of an Api
+    /// that is called for the first time.
     ///
     /// Reading is boxed: a call that needs none must not carry the SDK's large futures about (docs/performance.md).
-    async fn sight(&self, token: Option<&str>, now: Timestamp) -> Result<Sight, StoreError> {
+    async fn sight(&self, token: Option<&str>, call: Option<&Call>, now: Timestamp) -> Result<Sight, StoreError> {
         if self.memory.is_due(now) {
             Box::pin(self.follow(now)).await?;
         }
         let digest = token.map(|token| digest::digest(&digest::SHA256, token.as_bytes()));
         let digest = digest.as_ref().and_then(|digest| digest.as_ref().first_chunk::<32>());
-        let known = self.memory.recall(digest);
-        match known.whole(token.is_some()) {
+        let known = self.memory.recall(digest, call);
+        match known.whole(token.is_some(), call) {
             Some(sight) => Ok(sight),
-            None => Box::pin(self.read_sight(token, digest, known, now)).await,
+            None => Box::pin(self.read_sight(token, digest, known, call, now)).await,
         }
     }
 
-    async fn read_sight(&self, token: Option<&str>, digest: Option<&[u8; 32]>, known: Known, now: Timestamp) -> Result<Sight, StoreError> {
+    async fn read_sight(
+        &self,
+        token: Option<&str>,
+        digest: Option<&[u8; 32]>,
+        known: Known,
+        call: Option<&Call>,
+        now: Timestamp,
+    ) -> Result<Sight, StoreError> {
         let mut batch = self.store.batch();
         if known.apis.is_none() {
             batch = batch.with(Key::Apis);
@@ -248,14 +228,22 @@ impl Endpoint {
                     Some(ref seen) => Arc::clone(seen),
                     None => {
                         let recorded = Recorded::of(found.token(&claims.jti)?.as_ref());
-                        Arc::new(SeenToken { claims, kid, recorded })
+                        Arc::new(SeenToken { claims, kid, recorded, written: Written::default() })
                     }
                 };
                 (Some(Ok(seen)), client)
             }
         };
-        let sight = Sight { apis, client, token };
-        self.memory.learn(known.generation, digest, &sight, now);
+        let claims = token.as_ref().and_then(|token| token.as_ref().ok()).map(|seen| &seen.claims);
+        let table = match with_privileges(call, claims, &apis) {
+            Some(api) if known.table.is_none() => {
+                let privileges = self.store.privileges_of(&api.metadata.name).await?;
+                Some(Arc::new(RouteTable::new(&api.metadata.base_path, privileges)))
+            }
+            _ => known.table,
+        };
+        let sight = Sight { apis, table, client, token };
+        self.memory.learn(known.generation, digest, call, &sight, now);
         Ok(sight)
     }
 
@@ -267,10 +255,19 @@ impl Endpoint {
         Ok(())
     }
 
-    fn note_refusal(&self, claims: Option<&Claims>, api: Option<&Api>, reason: &'static str, now: Timestamp) {
+    /// Counts the call; a refusal of a presented credential is also logged.
+    fn note(&self, claims: Option<&Claims>, api: Option<&Api>, closed: Option<Closed>, now: Timestamp) {
         let client_id = claims.map(|claims| &claims.client_id);
-        let happened = Happened { count: Count::CallsDenied, api: api.map(|api| &api.metadata.name), reason: Some(reason) };
-        self.tally.add(client_id, happened, now);
-        log::info!(endpoint = "authorizer", client_id = client_id.map_or("-", |id| id.as_str()), reason = reason; "call refused");
+        let api = api.map(|api| &api.metadata.name);
+        match closed {
+            None if claims.is_none() => self.tally.add(None, Happened::plain(Count::CallsAnonymous), now),
+            None => self.tally.add(client_id, Happened { api, ..Happened::plain(Count::CallsAllowed) }, now),
+            Some(Closed::NoToken) => self.tally.add(None, Happened::plain(Count::CallsDenied), now),
+            Some(closed) => {
+                let reason = closed.code();
+                self.tally.add(client_id, Happened { count: Count::CallsDenied, api, reason: Some(reason) }, now);
+                log::info!(endpoint = "authorizer", client_id = client_id.map_or("-", |id| id.as_str()), reason = reason; "call refused");
+            }
+        }
     }
 }

@@ -1,0 +1,78 @@
+//! Everything that a token opens, written as a policy once and kept for as long as nothing of it changes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::value::RawValue;
+
+use crate::oauth::api::Apis;
+use crate::oauth::client::Client;
+use crate::oauth::gates::Call;
+use crate::oauth::ids::Name;
+use crate::oauth::rights::{LONGEST_RESOURCE, rights};
+use crate::oauth::route::Principal;
+use crate::oauth::route_table::RouteTable;
+
+/// How long an answer may be, in bytes: what API Gateway documents for a policy.
+const LONGEST_ANSWER: usize = 8_192;
+
+/// What an answer has beside its resources and what the principal brings along, in bytes.
+const FRAME: usize = 900;
+
+/// What was written last for a token.
+#[derive(Debug, Default)]
+pub struct Written(Mutex<Option<Memo>>);
+
+#[derive(Debug)]
+struct Memo {
+    stage: String,
+    apis: Arc<Apis>,
+    client: Arc<Client>,
+    table: Option<Arc<RouteTable>>,
+    resources: Option<Arc<Resources>>,
+}
+
+/// The resources of a policy, as JSON lists.
+#[derive(Debug)]
+pub struct Resources {
+    /// What is allowed.
+    pub allow: Box<RawValue>,
+    /// What is denied in spite of that; `None`: nothing.
+    pub deny: Option<Box<RawValue>>,
+}
+
+impl Written {
+    /// Everything that the principal may call on the stage whose ARNs begin with `stage`; `None` where a policy cannot say it.
+    pub fn resources(
+        &self,
+        principal: &Principal<'_>,
+        (stage, call): (&str, &Call),
+        (apis, client, table): (&Arc<Apis>, &Arc<Client>, Option<&Arc<RouteTable>>),
+    ) -> Option<Arc<Resources>> {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_current = |memo: &&Memo| {
+            let same_table = match (&memo.table, table) {
+                (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+                (None, None) => true,
+                _ => false,
+            };
+            memo.stage == stage && Arc::ptr_eq(&memo.apis, apis) && Arc::ptr_eq(&memo.client, client) && same_table
+        };
+        if let Some(memo) = written.as_ref().filter(is_current) {
+            return memo.resources.clone();
+        }
+        let resources = write(principal, stage, call, apis, table).map(Arc::new);
+        let memo = Memo { stage: stage.to_owned(), apis: Arc::clone(apis), client: Arc::clone(client), table: table.cloned(), resources };
+        written.insert(memo).resources.clone()
+    }
+}
+
+fn write(principal: &Principal<'_>, stage: &str, call: &Call, apis: &Apis, table: Option<&Arc<RouteTable>>) -> Option<Resources> {
+    let claims = principal.claims;
+    let roles: usize = principal.roles().iter().map(|role: &Name| role.as_str().len() + 1).sum();
+    let context = 2 * claims.sub.len() + claims.scope.len() + claims.aud.len() + roles;
+    let left = LONGEST_ANSWER.checked_sub(FRAME + LONGEST_RESOURCE + context)?;
+    let rights = rights(principal, &call.gateway, stage, apis, table.map(AsRef::as_ref), left)?;
+    // A policy that allows nothing is a denial of the one call, and right for every other.
+    let list = |resources: &[String]| serde_json::value::to_raw_value(resources).ok().filter(|_| !resources.is_empty());
+    Some(Resources { allow: list(&rights.allow)?, deny: list(&rights.deny) })
+}

@@ -1,0 +1,259 @@
+//! The routes that an Api's privileges name, compiled: which of them a call is on, and what lies where.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::api::Access;
+use super::path::{PathPattern, Segment};
+use super::privilege::{Method, Privilege, PrivilegeAccess, PrivilegeMetadata, Route};
+
+/// All privileges of one Api, compiled into a tree of path segments.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    privileges: Vec<Privilege>,
+    root: Node,
+}
+
+/// A place in the tree: the patterns that lead here, and those that lead on.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    literals: HashMap<Box<str>, Node>,
+    parameter: Option<Box<Node>>,
+    /// The routes that end here.
+    here: Vec<Entry>,
+    /// The routes that take everything from here on.
+    rest: Vec<Entry>,
+}
+
+/// One route of one privilege.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    privilege: usize,
+    /// Which of the privilege's routes; `None`: it names the whole Api.
+    route: Option<usize>,
+    /// The set of methods; all bits: any method.
+    methods: u8,
+    specificity: Specificity,
+}
+
+const ANY_METHOD: u8 = u8::MAX;
+
+/// How specific a route is: the order of the members is the order of the rule (5.1 rule 4), and the greatest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Specificity {
+    literals: usize,
+    has_no_rest: bool,
+    segments: usize,
+    names_methods: bool,
+}
+
+/// A route that a call is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Matched<'t> {
+    /// The privilege that names it.
+    pub privilege: &'t Privilege,
+    /// The route; `None`: the privilege names the whole Api.
+    pub route: Option<&'t Route>,
+    specificity: Specificity,
+}
+
+impl Matched<'_> {
+    /// Why this route lost to `winner`, for people.
+    pub fn lost_because(&self, winner: &Matched<'_>) -> &'static str {
+        let (own, theirs) = (self.specificity, winner.specificity);
+        if own.literals < theirs.literals {
+            "has fewer literal segments"
+        } else if own.has_no_rest < theirs.has_no_rest {
+            "ends in /*"
+        } else if own.segments < theirs.segments {
+            "is shorter"
+        } else {
+            "names no method"
+        }
+    }
+}
+
+impl RouteTable {
+    /// Compiles the privileges of the Api whose routes begin at `base_path`.
+    pub fn new(base_path: &str, privileges: Vec<Privilege>) -> Self {
+        let mut root = Node::default();
+        for (at, privilege) in privileges.iter().enumerate() {
+            for (route, pattern, methods) in routes(&privilege.metadata, base_path) {
+                root.insert(&pattern, Entry { privilege: at, route, methods, specificity: specificity(&pattern, methods) });
+            }
+        }
+        Self { privileges, root }
+    }
+
+    /// The most specific route that a call is on. Only it counts.
+    pub fn winner<'s>(&self, method: &str, segments: impl Iterator<Item = &'s str>) -> Option<Matched<'_>> {
+        let mut winner: Option<Entry> = None;
+        self.candidates(method, segments, &mut |entry| {
+            if winner.is_none_or(|winner| winner.specificity < entry.specificity) {
+                winner = Some(*entry);
+            }
+        });
+        self.matched(&winner?)
+    }
+
+    /// Every route that a call is on, the winner first.
+    pub fn matching<'s>(&self, method: &str, segments: impl Iterator<Item = &'s str>) -> Vec<Matched<'_>> {
+        let mut all = Vec::new();
+        self.candidates(method, segments, &mut |entry| all.extend(self.matched(entry)));
+        all.sort_by_key(|matched| std::cmp::Reverse(matched.specificity));
+        all
+    }
+
+    /// The privilege that names a route which `new` names as specifically, for a call that both would match: such a pair has no winner.
+    pub fn tie(&self, new: &PrivilegeMetadata, base_path: &str) -> Option<&Privilege> {
+        let own = routes(new, base_path);
+        self.privileges.iter().filter(|other| other.metadata.name != new.name).find(|other| {
+            let theirs = routes(&other.metadata, base_path);
+            own.iter().any(|one| theirs.iter().any(|two| tied(one, two)))
+        })
+    }
+
+    /// The privileges.
+    pub fn privileges(&self) -> &[Privilege] {
+        &self.privileges
+    }
+
+    /// The privileges, with `new` in the place of the one of its name, if there is one.
+    pub fn with(&self, new: &Privilege) -> Vec<Privilege> {
+        let mut privileges = self.without(new.metadata.name.as_str());
+        privileges.push(new.clone());
+        privileges
+    }
+
+    /// The privileges but for the one called `name`.
+    pub fn without(&self, name: &str) -> Vec<Privilege> {
+        self.privileges.iter().filter(|privilege| privilege.metadata.name.as_str() != name).cloned().collect()
+    }
+
+    /// Whether a call that a privilege of this table protects would pass without a token with the table `after`, where the routes that no
+    /// privilege names have this `access`.
+    pub fn opens_as(&self, after: &Self, access: Access) -> bool {
+        let is_public = |table: &Self, method: Method, path: &[&str]| match table.winner(method.into(), path.iter().copied()) {
+            Some(winner) => winner.privilege.metadata.access == PrivilegeAccess::Public,
+            None => access == Access::Public,
+        };
+        let public_at_all = access == Access::Public || after.privileges.iter().any(|privilege| privilege.metadata.access == PrivilegeAccess::Public);
+        let opens = |path: &[&str]| Method::ALL.iter().any(|method| !is_public(self, *method, path) && is_public(after, *method, path));
+        // What has more places than are looked at counts as opening: the administrator is asked once too often.
+        public_at_all && any_place(vec![&self.root, &after.root], &mut Vec::new(), &mut MOST_PLACES.clone(), &opens).unwrap_or(true)
+    }
+
+    /// The root of the tree.
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    fn matched(&self, entry: &Entry) -> Option<Matched<'_>> {
+        let privilege = self.privileges.get(entry.privilege)?;
+        let route = entry.route.and_then(|at| privilege.metadata.routes.as_ref()?.get(at));
+        Some(Matched { privilege, route, specificity: entry.specificity })
+    }
+
+    fn candidates<'s>(&self, method: &str, segments: impl Iterator<Item = &'s str>, found: &mut impl FnMut(&Entry)) {
+        // A method that no route can name is matched by those of any method.
+        let bit = Method::of(method).map_or(1 << 7, Method::bit);
+        let segments: Vec<&str> = segments.collect();
+        self.root.walk(&segments, &mut |entry| {
+            if entry.methods & bit != 0 {
+                found(entry);
+            }
+        });
+    }
+}
+
+/// How many places are looked at for one that a change opens.
+const MOST_PLACES: usize = 50_000;
+
+/// A segment that no pattern names: what a parameter or a rest matches, and no literal.
+pub(super) const ANY_OTHER: &str = "\u{1}";
+
+/// Whether `test` holds for some path: one is tried for each set of paths that the routes of `nodes` do not tell apart. `None` where there
+/// are more of them than `left`.
+fn any_place<'n>(nodes: Vec<&'n Node>, path: &mut Vec<&'n str>, left: &mut usize, test: &impl Fn(&[&str]) -> bool) -> Option<bool> {
+    *left = left.checked_sub(1)?;
+    if test(path) {
+        return Some(true);
+    }
+    let named: BTreeSet<&'n str> = nodes.iter().flat_map(|node| node.named()).collect();
+    for segment in named.into_iter().chain([ANY_OTHER]) {
+        let onward: Vec<&Node> = nodes.iter().flat_map(|node| node.after(segment)).collect();
+        path.push(segment);
+        let found = if onward.is_empty() { test(path) } else { any_place(onward, path, left, test)? };
+        path.pop();
+        if found {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Whether two routes of the same privilege tie: then it names one call twice.
+pub fn ties_with_itself(privilege: &PrivilegeMetadata, base_path: &str) -> bool {
+    let own = routes(privilege, base_path);
+    own.iter().enumerate().any(|(at, one)| own.iter().take(at).any(|two| tied(one, two)))
+}
+
+type Compiled = (Option<usize>, PathPattern, u8);
+
+fn routes(privilege: &PrivilegeMetadata, base_path: &str) -> Vec<Compiled> {
+    match &privilege.routes {
+        Some(routes) => {
+            let set = |route: &Route| route.methods.as_ref().map_or(ANY_METHOD, |methods| methods.iter().fold(0, |set, method| set | method.bit()));
+            routes.iter().enumerate().map(|(at, route)| (Some(at), route.path.clone(), set(route))).collect()
+        }
+        None => PathPattern::below(base_path).map(|pattern| vec![(None, pattern, ANY_METHOD)]).unwrap_or_default(),
+    }
+}
+
+fn specificity(pattern: &PathPattern, methods: u8) -> Specificity {
+    Specificity {
+        literals: pattern.literals(),
+        has_no_rest: !pattern.takes_rest(),
+        segments: pattern.segments().len(),
+        names_methods: methods != ANY_METHOD,
+    }
+}
+
+fn tied((_, one, one_methods): &Compiled, (_, two, two_methods): &Compiled) -> bool {
+    specificity(one, *one_methods) == specificity(two, *two_methods) && one_methods & two_methods != 0 && one.overlaps(two)
+}
+
+impl Node {
+    fn insert(&mut self, pattern: &PathPattern, entry: Entry) {
+        let node = self.place(pattern);
+        if pattern.takes_rest() { node.rest.push(entry) } else { node.here.push(entry) }
+    }
+
+    fn walk(&self, segments: &[&str], found: &mut impl FnMut(&Entry)) {
+        self.rest.iter().for_each(&mut *found);
+        let Some((first, rest)) = segments.split_first() else { return self.here.iter().for_each(found) };
+        if let Some(node) = self.literals.get(*first) {
+            node.walk(rest, found);
+        }
+        if let Some(node) = &self.parameter {
+            node.walk(rest, found);
+        }
+    }
+
+    /// The place of a pattern, made where it is new.
+    pub(super) fn place(&mut self, pattern: &PathPattern) -> &mut Self {
+        pattern.segments().iter().fold(self, |node, segment| match segment {
+            Segment::Literal(literal) => node.literals.entry(literal.as_str().into()).or_default(),
+            Segment::Parameter => node.parameter.get_or_insert_default(),
+        })
+    }
+
+    /// The segments that lead on from here by name.
+    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
+        self.literals.keys().map(AsRef::as_ref)
+    }
+
+    /// The places that a segment leads to from here.
+    pub(super) fn after(&self, segment: &str) -> impl Iterator<Item = &Node> {
+        self.literals.get(segment).into_iter().chain(self.parameter.as_deref())
+    }
+}
