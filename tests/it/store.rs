@@ -70,7 +70,7 @@ fn text<'a>(item: &'a Map<String, Value>, name: &str) -> &'a str {
 fn every_example_is_read_as_what_its_key_says() {
     let examples = examples();
     let kinds: Vec<&str> = examples.keys().map(String::as_str).collect();
-    let all = ["apis", "audit", "bootstrap", "client", "client-name", "deleted-client", "feed", "key", "keys", "stats", "token", "usage"];
+    let all = ["apis", "audit", "bootstrap", "client", "client-name", "deleted-client", "feed", "key", "keys", "privilege-name", "privileges", "role", "stats", "token", "usage"];
     assert_eq!(kinds, all, "one example of each kind");
     for (kind, example) in &examples {
         let loaded = load_example(example).unwrap_or_else(|error| panic!("{kind}: {error}"));
@@ -90,6 +90,15 @@ fn every_example_is_read_as_what_its_key_says() {
             SchemaItem::Apis(apis) => {
                 assert_eq!(json!(apis.version), example["v"]);
                 (Key::Apis.partition(), Key::Apis.sort())
+            }
+            SchemaItem::Role(role) => {
+                assert_eq!((json!(role.version), json!(role.name)), (example["v"].clone(), example["place"].clone()));
+                (Key::Role(role.name.as_str()).partition(), Key::Role(role.name.as_str()).sort())
+            }
+            SchemaItem::Privilege(privilege) => {
+                assert_eq!((json!(privilege.version), json!(privilege.metadata.name)), (example["v"].clone(), example["place"].clone()));
+                let key = Key::Privilege { api: privilege.metadata.api.as_str(), name: privilege.metadata.name.as_str() };
+                (key.partition(), key.sort())
             }
             SchemaItem::Keys(keys) => {
                 assert_eq!(json!(keys.version), example["v"]);
@@ -114,6 +123,7 @@ fn every_example_is_read_as_what_its_key_says() {
                 let own = ClientId::parse(name);
                 let key = match (kind.as_str(), &own) {
                     ("client-name", _) => Key::ClientName(name),
+                    ("privilege-name", _) => Key::PrivilegeName(name),
                     ("deleted-client", Some(own)) => Key::ClientTombstone(own),
                     ("key", _) => Key::SealedKey(name),
                     ("usage", Some(own)) => Key::Usage { client_id: own, day: &day },

@@ -219,8 +219,18 @@ impl Server {
     pub async fn client(&self, client_id: &str, changes: Value) -> String {
         let mut body = json!({"client_id": client_id, "client_name": client_id, "grant_types": ["client_credentials"], "scopes": ["https://orders.example/read"]});
         body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let roles: Vec<&str> = body["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        self.roles(&roles).await;
         let created = self.create("/clients", body).await;
         basic(client_id, created["client_secret"].as_str().unwrap_or_default())
+    }
+
+    /// Makes the roles that do not exist yet.
+    pub async fn roles(&self, names: &[&str]) {
+        for name in names {
+            let status = self.admin("POST", "/roles", json!({"name": name})).await.status();
+            assert!(status == 201 || status == 409, "{name}: {status}");
+        }
     }
 
     /// Everything in the table, as the engine's own text: for looking for what must not be in it.
