@@ -70,7 +70,23 @@ fn text<'a>(item: &'a Map<String, Value>, name: &str) -> &'a str {
 fn every_example_is_read_as_what_its_key_says() {
     let examples = examples();
     let kinds: Vec<&str> = examples.keys().map(String::as_str).collect();
-    let all = ["apis", "audit", "bootstrap", "client", "client-name", "deleted-client", "feed", "key", "keys", "privilege-name", "privileges", "role", "stats", "token", "usage"];
+    let all = [
+        "apis",
+        "audit",
+        "bootstrap",
+        "client",
+        "client-name",
+        "deleted-client",
+        "feed",
+        "key",
+        "keys",
+        "privilege-name",
+        "privileges",
+        "role",
+        "stats",
+        "token",
+        "usage",
+    ];
     assert_eq!(kinds, all, "one example of each kind");
     for (kind, example) in &examples {
         let loaded = load_example(example).unwrap_or_else(|error| panic!("{kind}: {error}"));

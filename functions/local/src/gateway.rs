@@ -43,7 +43,9 @@ fn arn(request: &Request) -> String {
 pub fn answer(request: &Request, authorization: Authorization) -> Response {
     let answer = match authorization {
         Ok(answer) => answer,
-        Err(message) if message == "Unauthorized" => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(&Challenge::MissingToken.header(None))),
+        Err(message) if message == "Unauthorized" => {
+            return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(&Challenge::MissingToken.header(None)));
+        }
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", None),
     };
     let context = answer.get("context").and_then(Value::as_object);

@@ -32,7 +32,9 @@ impl<'a> RouteView<'a> {
         Self {
             api: &api.name,
             privilege: privilege.map(|privilege| &privilege.name),
-            pattern: protection.winner.map(|_| route.map_or_else(|| format!("{}/*", api.base_path.trim_end_matches('/')), |route| route.path.to_string())),
+            pattern: protection
+                .winner
+                .map(|_| route.map_or_else(|| format!("{}/*", api.base_path.trim_end_matches('/')), |route| route.path.to_string())),
             methods: route.and_then(|route| route.methods.as_deref()),
             access: match (privilege.map(|privilege| privilege.access), api.access) {
                 (Some(PrivilegeAccess::Protected), _) => "protected",

@@ -49,10 +49,9 @@ impl Closed {
     /// Explains a refusal to whoever owns the token, or administers.
     pub fn explain(self, circumstances: &Circumstances<'_>) -> Diagnosis {
         let (detail, remedy) = match self {
-            Self::NoToken => (
-                "the route asks for a token, and the call has none".to_owned(),
-                "send the header `Authorization: Bearer <token>`".to_owned(),
-            ),
+            Self::NoToken => {
+                ("the route asks for a token, and the call has none".to_owned(), "send the header `Authorization: Bearer <token>`".to_owned())
+            }
             Self::NotBearer => (
                 "what was sent is no bearer token".to_owned(),
                 "spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes".to_owned(),
@@ -85,7 +84,10 @@ impl Circumstances<'_> {
             ),
             TokenFault::WrongIssuer => {
                 let theirs = self.token_issuer.unwrap_or("another issuer");
-                (format!("the token is from the issuer {theirs}, this server is {own}"), format!("request the token from {own}, or call the API of {theirs}"))
+                (
+                    format!("the token is from the issuer {theirs}, this server is {own}"),
+                    format!("request the token from {own}, or call the API of {theirs}"),
+                )
             }
             TokenFault::Expired => {
                 let at = self.claims.map(|claims| claims.exp.rfc3339()).unwrap_or_default();
@@ -158,7 +160,9 @@ impl Circumstances<'_> {
                 let is_client = self.claims.is_some_and(|claims| claims.sub_type == SubjectType::Client);
                 match is_client {
                     true => (asks("a token that speaks for a user, and this one speaks for a client"), "use the authorization_code grant".to_owned()),
-                    false => (asks("a token that speaks for a client, and this one speaks for a user"), "use the client_credentials grant".to_owned()),
+                    false => {
+                        (asks("a token that speaks for a client, and this one speaks for a user"), "use the client_credentials grant".to_owned())
+                    }
                 }
             }
             RouteFault::ScopeMissing => {
@@ -178,7 +182,10 @@ impl Circumstances<'_> {
                 let has = self.claims.zip(self.client).map(|(claims, client)| names(Principal { claims, client }.roles()));
                 let has = has.filter(|roles| !roles.is_empty()).unwrap_or_else(|| "no role".to_owned());
                 let sub = self.claims.map(|claims| claims.sub.as_str()).unwrap_or_default();
-                (asks(&format!("one of the roles {enough}, {sub} has {has}")), format!("give {sub} one of the roles {enough}; the same token works then"))
+                (
+                    asks(&format!("one of the roles {enough}, {sub} has {has}")),
+                    format!("give {sub} one of the roles {enough}; the same token works then"),
+                )
             }
         }
     }

@@ -179,7 +179,8 @@ impl PrivilegeMetadata {
             faults.push(Invalid::new("/routes", "must be 1 to 100; left out, it is the whole api"));
         }
         for (at, route) in self.routes.iter().flatten().enumerate() {
-            let repeats = |methods: &[Method]| methods.iter().enumerate().any(|(at, method)| methods.iter().take(at).any(|earlier| earlier == method));
+            let repeats =
+                |methods: &[Method]| methods.iter().enumerate().any(|(at, method)| methods.iter().take(at).any(|earlier| earlier == method));
             if route.methods.as_ref().is_some_and(|methods| methods.is_empty() || repeats(methods)) {
                 faults.push(Invalid::new(format!("/routes/{at}/methods"), "must name methods, each once; left out, it is any method"));
             }
@@ -236,12 +237,7 @@ pub(crate) mod fixture {
     pub(crate) fn privilege(name: &str, changes: serde_json::Value) -> Privilege {
         let mut json = serde_json::json!({"name": name, "api": "soda"});
         json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        Privilege {
-            metadata: serde_json::from_value(json).unwrap(),
-            created_at: Timestamp::default(),
-            updated_at: Timestamp::default(),
-            version: 1,
-        }
+        Privilege { metadata: serde_json::from_value(json).unwrap(), created_at: Timestamp::default(), updated_at: Timestamp::default(), version: 1 }
     }
 }
 

@@ -38,14 +38,7 @@ pub struct Rights {
 /// Writes down everything that `principal` may call on `gateway`, as ARNs that begin with `stage` (`arn:…:apiId/stage/`).
 ///
 /// `None` where it cannot be written exactly, or not in `most_bytes` of JSON: then a policy must name the one call that was decided.
-pub fn rights(
-    principal: &Principal<'_>,
-    gateway: &str,
-    stage: &str,
-    apis: &Apis,
-    table: Option<&RouteTable>,
-    most_bytes: usize,
-) -> Option<Rights> {
+pub fn rights(principal: &Principal<'_>, gateway: &str, stage: &str, apis: &Apis, table: Option<&RouteTable>, most_bytes: usize) -> Option<Rights> {
     let mut bases = Node::default();
     for api in apis.on(gateway) {
         bases.place(&PathPattern::below(&api.metadata.base_path).ok()?);

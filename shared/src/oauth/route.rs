@@ -16,8 +16,7 @@ impl Apis {
 
     /// The Apis that have routes on this gateway stage.
     pub(super) fn on(&self, gateway: &str) -> impl Iterator<Item = &Api> {
-        self.iter()
-            .filter(move |api| api.metadata.audience != ADMIN_AUDIENCE && api.metadata.gateway.as_deref().is_none_or(|own| own == gateway))
+        self.iter().filter(move |api| api.metadata.audience != ADMIN_AUDIENCE && api.metadata.gateway.as_deref().is_none_or(|own| own == gateway))
     }
 }
 

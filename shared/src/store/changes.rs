@@ -262,7 +262,13 @@ impl Store {
     }
 
     /// `transaction` with its entries in the feed and in the audit trail.
-    pub(crate) fn noted(&self, transaction: Transaction, changed: Option<&Changed>, audit: &AuditEvent, fresh: &Fresh) -> Result<Transaction, StoreError> {
+    pub(crate) fn noted(
+        &self,
+        transaction: Transaction,
+        changed: Option<&Changed>,
+        audit: &AuditEvent,
+        fresh: &Fresh,
+    ) -> Result<Transaction, StoreError> {
         let mut transaction = transaction;
         if let Some(changed) = changed {
             let item = ItemBuilder::new(Key::Feed { at: fresh.now, id: &fresh.id("feed") }).doc(changed)?.ttl(fresh.now.plus(FEED_LIFE)).build();

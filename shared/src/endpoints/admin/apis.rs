@@ -122,7 +122,9 @@ impl Context<'_> {
         let table = self.table(changed).await?;
         let fits = |privilege: &Privilege| privilege.metadata.fits(changed) && table.tie(&privilege.metadata, &changed.metadata.base_path).is_none();
         match table.privileges().iter().find(|privilege| !fits(privilege)) {
-            Some(privilege) => Err(Problem::Conflict(format!("the privilege {} names routes or scopes that the api would lose", privilege.metadata.name))),
+            Some(privilege) => {
+                Err(Problem::Conflict(format!("the privilege {} names routes or scopes that the api would lose", privilege.metadata.name)))
+            }
             None => Ok(()),
         }
     }

@@ -1,0 +1,1 @@
+//! `/admin/v1/privileges` and `/admin/v1/routes/explain`.

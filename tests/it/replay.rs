@@ -1,0 +1,1 @@
+//! A cached policy is right for every route.

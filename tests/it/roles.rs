@@ -1,0 +1,1 @@
+//! `/admin/v1/roles`, and the roles of clients.

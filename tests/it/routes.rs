@@ -1,0 +1,1 @@
+//! Routes, privileges and roles, as calls meet them.
