@@ -26,6 +26,7 @@ async fn a_client_is_made_shown_changed_and_deleted() {
     // I-01, I-03, I-06, I-14, AD-03, O-10, O-20
     let server = Server::start().await;
     server.fixtures().await;
+    server.roles(&["clerk"]).await;
     let everything = json!({"client_id": "c_all", "client_name": "All of it", "client_type": "confidential",
         "grant_types": ["client_credentials", "authorization_code", "refresh_token"], "token_endpoint_auth_method": "client_secret_post",
         "scopes": ["https://orders.example/read", "https://orders.example/write"], "default_scopes": ["https://orders.example/read"], "roles": ["clerk"],

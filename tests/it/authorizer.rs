@@ -275,19 +275,22 @@ async fn a_path_that_could_be_read_in_two_ways_passes_nowhere() {
         "/ｐub/1",
         "/pub/*",
         "/pub/a b",
+        "/orders/../pub/a",
+        "/%70ub/a",
+        "/pub/./a",
+        "/pub//a",
     ];
     for path in tricks {
         assert_eq!(status(&server, path, &[]).await, 401, "{path}");
     }
-    for path in ["/pub", "/pub/", "/pub/a", "/orders/../pub/a", "/%70ub/a", "/pub/./a", "/pub//a"] {
+    for path in ["/pub", "/pub/", "/pub/a", "/pub/a%40b", "/pub/%c3%a9"] {
         assert_eq!(status(&server, path, &[]).await, 200, "{path}");
     }
     let client = server.client("c_cc", json!({})).await;
     let token = server.token(&client, "").await;
-    for path in ["/orders/*", "/orders/a%2fb", "/orders/%00", "/orders/..;/pub"] {
+    for path in ["/orders/*", "/orders/a%2fb", "/orders/%00", "/orders/..;/pub", "/pub/../orders/1", "/orders//1", "/orders/%31"] {
         assert_eq!(server.get(path, &token).await.status(), 403, "{path}");
     }
-    assert_eq!(server.get("/pub/../orders/1", &token).await.status(), 200);
 }
 
 #[tokio::test]

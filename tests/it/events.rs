@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use local::gateway::allows;
 use serde_json::{Value, json};
 use shared::runtime::ProxyEvent;
 
@@ -43,16 +44,14 @@ async fn every_documented_authorizer_event_gets_a_policy_for_its_own_route() {
     server.fixtures().await;
     let client = server.client("c_cc", json!({})).await;
     let token = server.token(&client, "").await;
-    for (authorization, effect) in [(format!("Bearer {token}"), Some("Allow")), (format!("Bearer {token}x"), None)] {
+    for (authorization, passes) in [(format!("Bearer {token}"), Some(true)), (format!("Bearer {token}x"), None)] {
         let events = events("authorizer.", &authorization);
         assert_eq!(events.len(), 4);
         for (name, event) in events {
             let answer = server.node().authorizer.handle(serde_json::from_value(event).unwrap(), server.fresh()).await;
             let answer = answer.ok().map(|answer| serde_json::to_value(answer).unwrap());
-            let statement = answer.map(|answer| answer["policyDocument"]["Statement"][0].clone());
             let resource = "arn:aws:execute-api:eu-central-1:123456789012:abc123/prod/GET/orders/1";
-            let expected = effect.map(|effect| json!({"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}));
-            assert_eq!(statement, expected, "{name}");
+            assert_eq!(answer.map(|answer| allows(&answer["policyDocument"], resource)), passes, "{name}");
         }
     }
 }

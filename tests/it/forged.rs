@@ -382,7 +382,7 @@ async fn a_thousand_tokens_through_one_warm_authorizer_get_their_own_answers() {
     }
     let clients = ["c", "c1", "c11", "d"];
     for client in clients {
-        server.client(client, json!({"scopes": ["https://orders.example/read"]})).await;
+        server.client(client, json!({"scopes": ["https://orders.example/read", "https://billing.example/read"]})).await;
     }
     let forge = Forge::of(&server).await;
     server.warm().await;

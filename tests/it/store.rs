@@ -48,6 +48,12 @@ async fn busy() -> Server {
     assert_eq!(server.admin("PATCH", "/apis/orders", json!({"signing_alg": "RS256"})).await.status(), 200);
     assert_eq!(server.admin("POST", "/keys/rotate", json!({"emergency": true})).await.status(), 202);
     assert_eq!(server.admin("DELETE", "/clients/shop-opaque", Value::Null).await.status(), 204);
+    server
+        .create(
+            "/privileges",
+            json!({"name": "orders.write", "api": "orders", "routes": [{"methods": ["POST"], "path": "/orders/*"}], "roles": ["clerk"]}),
+        )
+        .await;
     server.pass(6);
     server.get("/orders/1", &token).await;
     server.node().flush(&server.fresh()).await;

@@ -67,6 +67,7 @@ fetch "$B" "shop:$SHOP"
 fetch "$A" "shop:$SHOP"
 row_2 "$A" "$B"
 # Row 10, as far as roles show: a role given at A reaches B's routes.
+admin 201 POST "$A/admin/v1/roles" -d '{"name":"clerk"}'
 admin 200 PATCH "$A/admin/v1/clients/shop" -d '{"roles":["clerk"]}'
 sleep 2.1
 status 200 -H "Authorization: Bearer $TOKEN" "$B/orders/1"

@@ -41,7 +41,7 @@ impl Closed {
     /// The gate that closed.
     pub fn gate(self) -> &'static str {
         match self {
-            Self::NoToken | Self::NotBearer | Self::Token(_) => "token",
+            Self::NoToken | Self::NotBearer | Self::Token(_) | Self::OtherApi => "token",
             Self::Route(_) => "route",
         }
     }
@@ -57,6 +57,7 @@ impl Closed {
                 "spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes".to_owned(),
             ),
             Self::Token(fault) => circumstances.of_token(fault),
+            Self::OtherApi => circumstances.of_audience(),
             Self::Route(fault) => circumstances.of_route(fault),
         };
         Diagnosis { detail, remedy }

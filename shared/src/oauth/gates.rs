@@ -62,6 +62,8 @@ pub enum Closed {
     NotBearer,
     /// The token gate closed: 401.
     Token(TokenFault),
+    /// The token is good, but for another Api than the one that the call is on: 401.
+    OtherApi,
     /// The route gate closed: 403.
     Route(RouteFault),
 }
@@ -73,6 +75,7 @@ impl Closed {
             Self::NoToken => "token_missing",
             Self::NotBearer => "not_bearer",
             Self::Token(fault) => fault.code(),
+            Self::OtherApi => TokenFault::AudienceMismatch.code(),
             Self::Route(fault) => fault.code(),
         }
     }
@@ -119,7 +122,7 @@ pub fn judge<'a>(
     //# The resource server MUST validate that the "aud" claim contains a resource indicator value corresponding to an
     //# identifier the resource server expects for itself.
     if protection.is_some_and(|protection| protection.api.metadata.audience != claims.aud) {
-        return Err(Closed::Token(TokenFault::AudienceMismatch));
+        return Err(Closed::OtherApi);
     }
     let principal = Principal { claims, client };
     if call.path.is_none() {

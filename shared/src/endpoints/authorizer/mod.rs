@@ -48,7 +48,7 @@ impl Closed {
     /// Whether a change that this instance has not heard of yet could let the call pass.
     fn may_be_out_of_date(self) -> bool {
         match self {
-            Self::NoToken | Self::NotBearer | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
+            Self::NoToken | Self::NotBearer | Self::OtherApi | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive),
             Self::Route(_) => true,
         }
