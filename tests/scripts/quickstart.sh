@@ -22,4 +22,12 @@ grep -q '^admin secret' "$WORK/first.out" || fail "the first start shows no secr
 status 200 -u "$ADMIN_CLIENT_ID:$ADMIN_CLIENT_SECRET" -d grant_type=client_credentials "$B/oauth2/token"
 TOKEN=$(member access_token <<<"$BODY")
 status 200 -H "Authorization: Bearer $TOKEN" "$B/admin/v1/clients/shop"
+
+# The README's example of a role, a privilege and a route, pasted after the lines above.
+README=$(dirname "$0")/../../README.md
+awk '/^```sh/ { block = ""; inside = 1; next } /^```/ { if (inside && block ~ /license_priv/) printf "%s", block; inside = 0; next } inside { block = block $0 "\n" }' "$README" >"$WORK/example"
+[ "$(wc -l <"$WORK/example")" -eq 6 ] || fail "the README's example has not six lines: $(cat "$WORK/example")"
+ADMIN=$TOKEN
+SAID=$(. "$WORK/example")
+[ "$SAID" = $'401\n403\n200' ] || fail "the README's example says: $SAID"
 echo passed

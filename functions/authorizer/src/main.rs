@@ -1,6 +1,6 @@
 //! The request authorizer of API Gateway: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`.
 //!
-//! Needs: clients, Apis, keys, token records and the feed (read), the counts (write).
+//! Needs: clients, Apis, privileges, keys, token records and the feed (read), the counts (write).
 
 use shared::endpoints::authorizer::Endpoint;
 use shared::runtime::{Error, Runtime, now, serve_authorizer};
