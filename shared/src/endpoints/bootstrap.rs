@@ -51,16 +51,7 @@ pub async fn bootstrap(store: &Store, given: Given, force: bool, fresh: &Fresh) 
         version: 1,
         client_id: client_id.clone(),
     };
-    let audit = AuditEvent {
-        time: fresh.now,
-        event: "client.bootstrapped".to_owned(),
-        actor: "cli".to_owned(),
-        client_id: Some(client_id.clone()),
-        object: None,
-        outcome: "done".to_owned(),
-        reason: None,
-        count: None,
-    };
+    let audit = AuditEvent { client_id: Some(client_id.clone()), ..AuditEvent::done(fresh.now, "client.bootstrapped", "cli") };
     let commit = store.bootstrap(&client, force, &audit, fresh).await?;
     Ok((commit == Commit::Done).then_some(FirstAdmin { client_id, client_secret }))
 }

@@ -21,7 +21,7 @@ use crate::oauth::ids::ClientId;
 use crate::oauth::jws;
 use crate::oauth::path::CanonicalPath;
 use crate::oauth::route_table::RouteTable;
-use crate::oauth::token_gate::Recorded;
+use crate::oauth::token_gate::{Parties, Recorded};
 use crate::store::{Found, Key};
 
 /// What is asked.
@@ -109,6 +109,7 @@ async fn answer(
         (Some(examined), Some(claims)) => examined.found.client(&claims.client_id)?,
         _ => None,
     };
+    let person = examined.as_ref().and_then(|examined| examined.person.as_ref());
     let presented = match (sent, &examined) {
         (Sent::Unusable, _) => Presented::Unusable,
         (_, None) => Presented::Nothing,
@@ -117,14 +118,14 @@ async fn answer(
             claims,
             recorded: Recorded::of(record.as_ref()),
             key_is_trusted: examined.kid().is_none_or(|kid| evidence.keyring.set().trusts(kid, fresh.now)),
-            client: client.as_ref(),
+            parties: Parties { client: client.as_ref(), person },
         },
     };
     let closed = judge(&call, presented, &apis, protection.as_ref(), fresh.now).err();
     let token_issuer = decoded.as_ref().and_then(|claims| claims.get("iss")).and_then(Value::as_str);
     let issuer = evidence.keyring.issuer();
     let (record, client, protection) = (record.as_ref(), client.as_ref(), protection.as_ref());
-    let circumstances = Circumstances { issuer, token_issuer, claims, record, client, protection, now: fresh.now };
+    let circumstances = Circumstances { issuer, token_issuer, claims, record, client, person, protection, now: fresh.now };
     let route = protection.map(RouteView::of);
     let diagnosis = closed.map(|closed| closed.explain(&circumstances));
     let (detail, remedy) = match diagnosis {

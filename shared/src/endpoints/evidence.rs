@@ -9,7 +9,8 @@ use crate::oauth::client::AccessTokenFormat;
 use crate::oauth::ids::ClientId;
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
-use crate::oauth::token_gate::{Recorded, TokenFault, alive};
+use crate::oauth::token_gate::{Parties, Recorded, TokenFault, alive};
+use crate::oauth::user::Person;
 use crate::store::{Batch, Found, Key, Store, StoreError};
 
 /// Reads what the table says of tokens.
@@ -28,6 +29,8 @@ pub struct Examined {
     pub format: AccessTokenFormat,
     /// What was read, the client that was also asked for included.
     pub found: Found,
+    /// The user that it speaks for, if it speaks for one who exists.
+    pub person: Option<Person>,
     kid: Option<String>,
 }
 
@@ -37,10 +40,14 @@ impl Evidence {
     /// # Errors
     /// Where the table did not answer.
     pub async fn examine(&self, token: &str, also: Option<&ClientId>, now: Timestamp) -> Result<Examined, StoreError> {
-        match OpaqueToken::parse(token) {
-            Some(token) => self.examine_opaque(&token, also).await,
-            None => self.examine_jwt(token, also, now).await,
+        let mut examined = match OpaqueToken::parse(token) {
+            Some(token) => self.examine_opaque(&token, also).await?,
+            None => self.examine_jwt(token, also, now).await?,
+        };
+        if let Ok(claims) = &examined.claims {
+            examined.person = person(&self.store, claims, &examined.found).await?;
         }
+        Ok(examined)
     }
 
     async fn examine_jwt(&self, token: &str, also: Option<&ClientId>, now: Timestamp) -> Result<Examined, StoreError> {
@@ -64,7 +71,7 @@ impl Evidence {
             Ok((claims, kid)) => (Ok(claims), Some(kid)),
             Err(fault) => (Err(fault), None),
         };
-        Ok(Examined { claims, format: AccessTokenFormat::Jwt, found, kid })
+        Ok(Examined { claims, format: AccessTokenFormat::Jwt, found, person: None, kid })
     }
 
     /// An opaque token says nothing: its client is known only from its record, which costs a second read unless the caller is that client.
@@ -78,13 +85,30 @@ impl Evidence {
         {
             found.extend(self.store.batch().with(Key::Client(&claims.client_id)).read().await?);
         }
-        Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, kid: None })
+        if let Some(user_id) = claims.as_ref().and_then(Claims::user_id) {
+            found.extend(self.store.batch().with(Key::User(&user_id)).read().await?);
+        }
+        Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, person: None, kid: None })
     }
 }
 
 /// What has to be known about a JWT beside its key.
 fn about<'s>(claims: &Claims, batch: Batch<'s>) -> Batch<'s> {
-    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis)
+    let user_id = claims.user_id();
+    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with_some(user_id.as_ref().map(Key::User))
+}
+
+/// The user that a token speaks for, with their groups and their assignment: one round trip more than for a client's token.
+///
+/// # Errors
+/// Where the table did not answer.
+pub async fn person(store: &Store, claims: &Claims, found: &Found) -> Result<Option<Person>, StoreError> {
+    let Some(user_id) = claims.user_id() else { return Ok(None) };
+    let (user, client) = (found.user(&user_id)?, found.client(&claims.client_id)?);
+    match user.zip(client) {
+        Some((user, client)) => store.person(user, &client).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 impl Examined {
@@ -111,7 +135,8 @@ impl Examined {
         }
         let client = self.found.client(&claims.client_id)?;
         let recorded = Recorded::of(self.record()?.as_ref());
-        Ok(alive(claims, recorded, client.as_ref(), &self.found.apis()?, now).map(|()| claims))
+        let parties = Parties { client: client.as_ref(), person: self.person.as_ref() };
+        Ok(alive(claims, recorded, parties, &self.found.apis()?, now).map(|()| claims))
     }
 
     /// The name of the key that signed the token, if it is a JWT.

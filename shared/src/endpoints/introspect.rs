@@ -48,7 +48,7 @@ impl Endpoint {
         let form = request.form(self.evidence.keyring.issuer(), "/oauth2/introspect")?;
         let examined = self.examined(request, &form, "token", fresh).await?;
         let body = match self.seen(&examined, fresh)? {
-            Some(claims) => IntrospectionResponse::active(claims, self.evidence.keyring.issuer()),
+            Some(claims) => IntrospectionResponse::active(claims, examined.0.person.as_ref(), self.evidence.keyring.issuer()),
             None => IntrospectionResponse::inactive(),
         };
         Ok(respond::json(StatusCode::OK, &body))
@@ -61,7 +61,7 @@ impl Endpoint {
         let form = request.form(self.evidence.keyring.issuer(), "/oauth2/tokeninfo")?;
         let examined = self.examined(request, &form, "access_token", fresh).await?;
         let claims = self.seen(&examined, fresh)?.ok_or(TokenError::DeadToken)?;
-        Ok(respond::json(StatusCode::OK, &TokenInfo::of(claims, fresh.now)))
+        Ok(respond::json(StatusCode::OK, &TokenInfo::of(claims, examined.0.person.as_ref(), fresh.now)))
     }
 
     /// The token in the parameter `name`, examined, and its caller, authenticated: one round trip for both.

@@ -64,13 +64,8 @@ impl Endpoint {
 
 fn audit(owner: &crate::oauth::ids::ClientId, jti: &str, fresh: &Fresh) -> AuditEvent {
     AuditEvent {
-        time: fresh.now,
-        event: "token.revoked".to_owned(),
-        actor: owner.to_string(),
         client_id: Some(owner.clone()),
         object: Some(jti.to_owned()),
-        outcome: "done".to_owned(),
-        reason: None,
-        count: None,
+        ..AuditEvent::done(fresh.now, "token.revoked", owner.as_str())
     }
 }

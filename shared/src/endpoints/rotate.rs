@@ -73,14 +73,5 @@ impl Endpoint {
 
 fn audit(rotation: Rotation, actor: &str, new: String, fresh: &Fresh) -> AuditEvent {
     let event = if rotation == Rotation::Emergency { "keys.withdrawn" } else { "keys.rotated" };
-    AuditEvent {
-        time: fresh.now,
-        event: event.to_owned(),
-        actor: actor.to_owned(),
-        client_id: None,
-        object: Some(new).filter(|new| !new.is_empty()),
-        outcome: "done".to_owned(),
-        reason: None,
-        count: None,
-    }
+    AuditEvent { object: Some(new).filter(|new| !new.is_empty()), ..AuditEvent::done(fresh.now, event, actor) }
 }

@@ -124,14 +124,12 @@ impl Line {
             Count::TokensRevoked | Count::Introspections | Count::CallsAnonymous => return None,
         };
         Some(AuditEvent {
-            time: self.last,
-            event: event.to_owned(),
-            actor: client_id.to_string(),
             client_id: Some(client_id.clone()),
             object: self.api.as_ref().map(Name::to_string),
             outcome: outcome.to_owned(),
             reason: self.reason.map(str::to_owned),
             count: Some(self.number),
+            ..AuditEvent::done(self.last, event, client_id.as_str())
         })
     }
 }

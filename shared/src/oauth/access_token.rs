@@ -7,6 +7,7 @@ use super::ids::{ClientId, Issuer, Name};
 use super::jws::VerifiedPayload;
 use super::time::Timestamp;
 use super::token_gate::TokenFault;
+use super::user::UserId;
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,11 @@ pub struct JwtClaims<'a> {
 }
 
 impl Claims {
+    /// The user that the token speaks for, if it speaks for one.
+    pub fn user_id(&self) -> Option<UserId> {
+        UserId::parse(&self.sub).filter(|_| self.sub_type == SubjectType::User)
+    }
+
     /// The claims set of the JWT (RFC 9068 §2.2).
     pub fn to_jwt<'a>(&'a self, issuer: &'a Issuer) -> JwtClaims<'a> {
         JwtClaims {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ClientId, Name};
 use super::time::Timestamp;
+use super::user::UserId;
 
 /// An entry of the change feed: something that an authorizer may remember is no longer true.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,35 @@ pub enum Changed {
         /// Which.
         api: Name,
     },
+    /// A user: active, roles, groups, password, assignments, or gone.
+    User {
+        /// Which.
+        user_id: UserId,
+    },
+    /// A group: its roles, its assignments, or gone.
+    Group {
+        /// Which.
+        name: Name,
+    },
     /// The signing keys.
     Keys,
+}
+
+impl AuditEvent {
+    /// That `actor` did `event` at `time`.
+    pub fn done(time: Timestamp, event: &str, actor: &str) -> Self {
+        Self {
+            time,
+            event: event.to_owned(),
+            actor: actor.to_owned(),
+            client_id: None,
+            user_id: None,
+            object: None,
+            outcome: "done".to_owned(),
+            reason: None,
+            count: None,
+        }
+    }
 }
 
 /// An entry of the audit trail: who did what, when, and how it ended. It never holds a secret or a token.
@@ -42,6 +70,9 @@ pub struct AuditEvent {
     /// The client that it happened to, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
+    /// The user that it happened to, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
     /// What else it happened to: an Api's name, a key's, a token's `jti`, a secret's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,

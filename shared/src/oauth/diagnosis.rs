@@ -8,6 +8,7 @@ use super::privilege::ScopesMatch;
 use super::route::{Principal, Protection, RouteFault};
 use super::time::Timestamp;
 use super::token_gate::TokenFault;
+use super::user::Person;
 
 /// What is known of a call that was refused.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Circumstances<'a> {
     pub record: Option<&'a TokenRecord>,
     /// Its client.
     pub client: Option<&'a Client>,
+    /// Its user.
+    pub person: Option<&'a Person>,
     /// What the route asks for; `None`: no Api has it.
     pub protection: Option<&'a Protection<'a>>,
     /// When.
@@ -41,6 +44,7 @@ impl Closed {
     /// The gate that closed.
     pub fn gate(self) -> &'static str {
         match self {
+            Self::Token(TokenFault::UserNotAssigned) => "issuance",
             Self::NoToken | Self::NotBearer | Self::Token(_) | Self::OtherApi => "token",
             Self::Route(_) => "route",
         }
@@ -113,6 +117,14 @@ impl Circumstances<'_> {
                     None => (format!("the client {whose} was deleted"), "register a client, activate it and request a new token".to_owned()),
                 }
             }
+            TokenFault::UserInactive => match self.person {
+                Some(_) => ("the user is deactivated, or of another realm than the client's".to_owned(), "activate the user".to_owned()),
+                None => ("the user was deleted".to_owned(), "sign in as a user who exists".to_owned()),
+            },
+            TokenFault::UserNotAssigned => {
+                let (user, client) = self.claims.map(|claims| (claims.sub.as_str(), claims.client_id.as_str())).unwrap_or_default();
+                (format!("the user {user} is not assigned to the client {client}"), "assign the user, or a group of theirs, to the client".to_owned())
+            }
             TokenFault::AudienceMismatch => self.of_audience(),
         }
     }
@@ -180,7 +192,7 @@ impl Circumstances<'_> {
             RouteFault::RoleMissing => {
                 let names = |roles: &[Name]| roles.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
                 let enough = privilege.map(|privilege| names(&privilege.roles)).unwrap_or_default();
-                let has = self.claims.zip(self.client).map(|(claims, client)| names(Principal { claims, client }.roles()));
+                let has = self.claims.zip(self.client).map(|(claims, client)| names(Principal { claims, client, person: self.person }.roles()));
                 let has = has.filter(|roles| !roles.is_empty()).unwrap_or_else(|| "no role".to_owned());
                 let sub = self.claims.map(|claims| claims.sub.as_str()).unwrap_or_default();
                 (

@@ -2,12 +2,11 @@
 
 use super::access_token::Claims;
 use super::api::{Api, Apis};
-use super::client::Client;
 use super::path::CanonicalPath;
 use super::route::{Principal, Protection, RouteFault};
 use super::route_table::RouteTable;
 use super::time::Timestamp;
-use super::token_gate::{Recorded, TokenFault, alive};
+use super::token_gate::{Parties, Recorded, TokenFault, alive};
 
 /// A call on a route behind the gateway.
 #[derive(Debug, Clone)]
@@ -39,8 +38,8 @@ pub enum Presented<'a> {
         recorded: Recorded,
         /// Whether the key that signed it is trusted now.
         key_is_trusted: bool,
-        /// Its client, if there is one.
-        client: Option<&'a Client>,
+        /// Whom it is about.
+        parties: Parties<'a>,
     },
 }
 
@@ -105,7 +104,7 @@ pub fn judge<'a>(
     protection: Option<&Protection<'_>>,
     now: Timestamp,
 ) -> Result<Passed<'a>, Closed> {
-    let (claims, client) = match presented {
+    let (claims, parties) = match presented {
         // Nobody is refused for saying nothing where nothing is asked.
         Presented::Nothing if protection.is_some_and(Protection::is_public) => return Ok(Passed::Anonymous),
         Presented::Nothing => return Err(Closed::NoToken),
@@ -113,9 +112,9 @@ pub fn judge<'a>(
         Presented::Unusable => return Err(Closed::NotBearer),
         Presented::Forged(fault) => return Err(Closed::Token(fault)),
         Presented::Token { key_is_trusted: false, .. } => return Err(Closed::Token(TokenFault::UnknownKey)),
-        Presented::Token { claims, recorded, client, .. } => {
-            alive(claims, recorded, client, apis, now).map_err(Closed::Token)?;
-            (claims, client.ok_or(Closed::Token(TokenFault::ClientInactive))?)
+        Presented::Token { claims, recorded, parties, .. } => {
+            alive(claims, recorded, parties, apis, now).map_err(Closed::Token)?;
+            (claims, parties)
         }
     };
     //= https://www.rfc-editor.org/rfc/rfc9068#section-4
@@ -124,7 +123,8 @@ pub fn judge<'a>(
     if protection.is_some_and(|protection| protection.api.metadata.audience != claims.aud) {
         return Err(Closed::OtherApi);
     }
-    let principal = Principal { claims, client };
+    let client = parties.client.ok_or(Closed::Token(TokenFault::ClientInactive))?;
+    let principal = Principal { claims, client, person: parties.person };
     if call.path.is_none() {
         return Err(Closed::Route(RouteFault::PathAmbiguous));
     }

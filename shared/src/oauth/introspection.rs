@@ -8,6 +8,7 @@ use super::client::{Client, TokenEndpointAuthMethod};
 use super::error::{ClientFault, TokenError};
 use super::ids::Issuer;
 use super::time::Timestamp;
+use super::user::Person;
 
 /// The answer of the introspection endpoint (RFC 7662 §2.2).
 #[derive(Debug, Serialize)]
@@ -28,6 +29,8 @@ pub struct ActiveToken<'a> {
     active: bool,
     scope: &'a str,
     client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
     token_type: &'static str,
     exp: Timestamp,
     iat: Timestamp,
@@ -41,11 +44,12 @@ pub struct ActiveToken<'a> {
 
 impl<'a> IntrospectionResponse<'a> {
     /// The answer about a good token.
-    pub fn active(claims: &'a Claims, issuer: &'a Issuer) -> Self {
+    pub fn active(claims: &'a Claims, person: Option<&'a Person>, issuer: &'a Issuer) -> Self {
         Self::Active(Box::new(ActiveToken {
             active: true,
             scope: &claims.scope,
             client_id: claims.client_id.as_str(),
+            username: person.map(|person| person.user.metadata.username.as_str()),
             token_type: "Bearer",
             exp: claims.exp,
             iat: claims.iat,
@@ -71,14 +75,17 @@ impl<'a> IntrospectionResponse<'a> {
 #[derive(Debug, Serialize)]
 pub struct TokenInfo<'a> {
     audience: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
     scope: &'a str,
     expires_in: u64,
 }
 
 impl<'a> TokenInfo<'a> {
     /// The answer about a good token at `now`.
-    pub fn of(claims: &'a Claims, now: Timestamp) -> Self {
-        Self { audience: claims.client_id.as_str(), scope: &claims.scope, expires_in: claims.exp.since(now) }
+    pub fn of(claims: &'a Claims, person: Option<&'a Person>, now: Timestamp) -> Self {
+        let user_id = person.map(|person| person.user.metadata.username.as_str());
+        Self { audience: claims.client_id.as_str(), user_id, scope: &claims.scope, expires_in: claims.exp.since(now) }
     }
 }
 

@@ -225,7 +225,7 @@ impl PrivilegeMetadata {
 }
 
 /// Whether a list names something twice.
-pub(super) fn repeated<T: PartialEq>(list: &[T]) -> bool {
+pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> bool {
     list.iter().enumerate().any(|(at, item)| list.iter().take(at).any(|earlier| earlier == item))
 }
 

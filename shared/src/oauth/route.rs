@@ -7,6 +7,7 @@ use super::ids::Name;
 use super::path::CanonicalPath;
 use super::privilege::{PrivilegeAccess, PrivilegeMetadata, ScopesMatch};
 use super::route_table::{Matched, RouteTable};
+use super::user::Person;
 
 impl Apis {
     /// The Api whose routes a call is on: on this gateway stage rather than on any, then the longest base path.
@@ -40,6 +41,8 @@ pub struct Principal<'a> {
     pub claims: &'a Claims,
     /// The client that it was issued to, as the table has it now.
     pub client: &'a Client,
+    /// The user that it speaks for, as the table has them now; `None`: it speaks for the client.
+    pub person: Option<&'a Person>,
 }
 
 /// Why a good token does not open a route. The wire says `insufficient_scope` to all of them.
@@ -77,11 +80,12 @@ impl RouteFault {
 }
 
 impl<'a> Principal<'a> {
-    /// The roles that it has now. A client acting for itself has those that the table gives it, not those of the day of issue.
+    /// The roles that it has now: those that the table gives the client or the user, not those of the day of issue.
     pub fn roles(&self) -> &'a [Name] {
-        match self.claims.sub_type {
-            SubjectType::Client => &self.client.metadata.roles,
-            SubjectType::User => &self.claims.roles,
+        match (self.claims.sub_type, self.person) {
+            (SubjectType::Client, _) => &self.client.metadata.roles,
+            (SubjectType::User, Some(person)) => &person.roles,
+            (SubjectType::User, None) => &[],
         }
     }
 

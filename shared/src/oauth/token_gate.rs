@@ -1,9 +1,10 @@
 //! The *token gate*: is this genuine token good, now?
 
-use super::access_token::{Claims, TokenRecord};
+use super::access_token::{Claims, SubjectType, TokenRecord};
 use super::api::Apis;
 use super::client::Client;
 use super::time::Timestamp;
+use super::user::Person;
 
 /// How far ahead another node's clock may be, in seconds: a token from the future by at most this much is good.
 /// Expiry has no leeway, so a skew never lengthens a life.
@@ -54,6 +55,10 @@ pub enum TokenFault {
     Revoked,
     /// Its client is deactivated or deleted.
     ClientInactive,
+    /// Its user is deactivated, deleted, or of another realm than the client's.
+    UserInactive,
+    /// Its user is not assigned to its client, which enforces that.
+    UserNotAssigned,
     /// Meant for another audience.
     AudienceMismatch,
 }
@@ -71,16 +76,27 @@ impl TokenFault {
             Self::NotYetValid => "not_yet_valid",
             Self::Revoked => "revoked",
             Self::ClientInactive => "client_inactive",
+            Self::UserInactive => "user_inactive",
+            Self::UserNotAssigned => "user_not_assigned",
             Self::AudienceMismatch => "audience_mismatch",
         }
     }
 }
 
-/// The token gate: whether a genuine token is good at `now`, given what the table says of it and of its client.
+/// Whom a token is about, as the table has them now.
+#[derive(Debug, Clone, Copy)]
+pub struct Parties<'a> {
+    /// The client that it was issued to, if it exists.
+    pub client: Option<&'a Client>,
+    /// The user that it speaks for, if it speaks for one who exists.
+    pub person: Option<&'a Person>,
+}
+
+/// The token gate: whether a genuine token is good at `now`, given what the table says of it and of those whom it is about.
 ///
 /// # Errors
 /// The first reason why not.
-pub fn alive(claims: &Claims, recorded: Recorded, client: Option<&Client>, apis: &Apis, now: Timestamp) -> Result<(), TokenFault> {
+pub fn alive(claims: &Claims, recorded: Recorded, parties: Parties<'_>, apis: &Apis, now: Timestamp) -> Result<(), TokenFault> {
     // Expiry is decided from the time, never from an item's absence: the table deletes late.
     if now >= claims.exp {
         return Err(TokenFault::Expired);
@@ -88,11 +104,22 @@ pub fn alive(claims: &Claims, recorded: Recorded, client: Option<&Client>, apis:
     if claims.iat > now.plus(CLOCK_SKEW) {
         return Err(TokenFault::NotYetValid);
     }
-    let Some(client) = client.filter(|client| client.metadata.active && client.client_id == claims.client_id) else {
+    let Some(client) = parties.client.filter(|client| client.metadata.active && client.client_id == claims.client_id) else {
         return Err(TokenFault::ClientInactive);
     };
     if claims.iat < client.tokens_valid_from || recorded == Recorded::Revoked {
         return Err(TokenFault::Revoked);
+    }
+    if claims.sub_type == SubjectType::User {
+        let Some(person) = parties.person.filter(|person| person.user.user_id.as_str() == claims.sub && person.is_of(client)) else {
+            return Err(TokenFault::UserInactive);
+        };
+        if claims.iat < person.user.valid_from {
+            return Err(TokenFault::Revoked);
+        }
+        if !person.may_use(client) {
+            return Err(TokenFault::UserNotAssigned);
+        }
     }
     let Some(api) = apis.of_audience(&claims.aud) else {
         return Err(TokenFault::AudienceMismatch);
@@ -129,7 +156,7 @@ mod tests {
             revoked_at: revoked.map(Timestamp::from_unix),
         };
         let gate = |claims: &Claims, record: Option<&TokenRecord>, client: Option<&Client>, now: u64| {
-            alive(claims, Recorded::of(record), client, &apis, Timestamp::from_unix(now))
+            alive(claims, Recorded::of(record), Parties { client, person: None }, &apis, Timestamp::from_unix(now))
         };
         let token = claims(2_000, 3_000);
         assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 2_999), Ok(()));
@@ -146,7 +173,7 @@ mod tests {
         assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
         let mut made_again = api("orders", "https://orders.example/", &["read"]);
         made_again.created_at = Timestamp::from_unix(2_100);
-        let verdict = alive(&token, Recorded::Live, Some(&live_client), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
+        let verdict = alive(&token, Recorded::Live, Parties { client: Some(&live_client), person: None }, &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
         assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
         let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
         assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));

@@ -1,7 +1,5 @@
 //! Roles and privileges: who uses a role is counted in the same transaction that makes them use it, so that a role in use cannot go.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Update};
-
 use super::changes::{apis_item, audit_item};
 use super::item::{ItemBuilder, doc, number};
 use super::key::{Key, PRIVILEGES_LIST, ROLES_LIST};
@@ -49,18 +47,8 @@ impl Store {
                 Transaction::default().put(&self.table, item, Expect::Absent)?
             }
             RoleChange::Replace(role) => {
-                // The count of its uses beside it may be moving.
                 let next = Role { version: role.version + 1, ..role.clone() };
-                let content = serde_json::to_string(&next).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                let update = Update::builder()
-                    .table_name(&self.table)
-                    .set_key(Some(Key::Role(role.name.as_str()).attributes()))
-                    .update_expression("SET doc = :doc, v = :next")
-                    .condition_expression("v = :read")
-                    .expression_attribute_values(":doc", AttributeValue::S(content))
-                    .expression_attribute_values(":next", AttributeValue::N(next.version.to_string()))
-                    .expression_attribute_values(":read", AttributeValue::N(role.version.to_string()));
-                Transaction::default().update(update.build().map_err(|error| StoreError::Unavailable(error.to_string()))?)
+                Transaction::default().replace_doc(&self.table, Key::Role(role.name.as_str()), &next, role.version)?
             }
             RoleChange::Delete(role) => Transaction::default().delete_unused(&self.table, Key::Role(role.name.as_str()), role.version)?,
         };
@@ -165,17 +153,7 @@ impl Store {
     /// `transaction` with the uses of the roles that are no longer in a list taken back and those of new ones counted: a role that does
     /// not exist makes it stale.
     pub(crate) fn counting_uses(&self, transaction: Transaction, (was, is): (&[Name], &[Name])) -> Result<Transaction, StoreError> {
-        let gone = was.iter().filter(|role| !is.contains(role)).map(|role| (role, "-1"));
-        let new = is.iter().filter(|role| !was.contains(role)).map(|role| (role, "1"));
-        gone.chain(new).try_fold(transaction, |transaction, (role, by)| {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(Key::Role(role.as_str()).attributes()))
-                .update_expression("ADD uses :by")
-                .condition_expression("attribute_exists(pk)")
-                .expression_attribute_values(":by", AttributeValue::N(by.to_owned()));
-            Ok(transaction.update(update.build().map_err(|error| StoreError::Unavailable(error.to_string()))?))
-        })
+        transaction.counting(&self.table, |name| Key::Role(name), (was, is))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::oauth::client::Client;
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
 use crate::oauth::time::Timestamp;
+use crate::oauth::user::{Group, User};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -111,6 +112,10 @@ pub enum SchemaItem {
     Role(Role),
     /// A privilege.
     Privilege(Box<Privilege>),
+    /// A user.
+    User(Box<User>),
+    /// A group.
+    Group(Group),
     /// The key set.
     Keys(KeySet),
     /// A token's record.
@@ -143,11 +148,13 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
         "apis" => SchemaItem::Apis(doc::<StoredApis>(&item)?.into()),
         "role" => SchemaItem::Role(doc(&item)?),
         "privileges" => SchemaItem::Privilege(Box::new(doc(&item)?)),
+        "user" => SchemaItem::User(Box::new(doc(&item)?)),
+        "group" => SchemaItem::Group(doc(&item)?),
         "keys" => SchemaItem::Keys(doc(&item)?),
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),
         "audit" => SchemaItem::Audit(doc(&item)?),
-        "client-name" | "privilege-name" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => SchemaItem::Attributes,
+        "client-name" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => SchemaItem::Attributes,
         _ => return Err(malformed("no kind of item has this key")),
     })
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
+use crate::oauth::user::UserId;
 
 /// The primary key of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,35 @@ pub enum Key<'a> {
     },
     /// That a privilege's name is taken, and by which Api.
     PrivilegeName(&'a str),
+    /// A user.
+    User(&'a UserId),
+    /// That a username of a realm is taken, and by whom.
+    Username {
+        /// The realm.
+        realm: &'a str,
+        /// In its canonical spelling.
+        canonical: &'a str,
+    },
+    /// A group.
+    Group(&'a str),
+    /// That a user may use a client.
+    AssignedUser {
+        /// The client.
+        client: &'a ClientId,
+        /// When the client was made: one made again by the same id begins without assignments.
+        since: Timestamp,
+        /// The user.
+        user_id: &'a UserId,
+    },
+    /// That the members of a group may use a client.
+    AssignedGroup {
+        /// The client.
+        client: &'a ClientId,
+        /// When the client was made.
+        since: Timestamp,
+        /// The group.
+        group: &'a str,
+    },
     /// The public halves and the dates of all signing keys.
     Keys,
     /// The sealed private half of one signing key.
@@ -79,6 +109,10 @@ impl Key<'_> {
             Self::Role(name) => format!("role#{name}"),
             Self::Privilege { api, .. } => format!("privileges#{api}"),
             Self::PrivilegeName(name) => format!("privilege-name#{name}"),
+            Self::User(user_id) => format!("user#{}", user_id.as_str()),
+            Self::Username { realm, canonical } => format!("username#{realm}#{canonical}"),
+            Self::Group(name) => format!("group#{name}"),
+            Self::AssignedUser { client, since, .. } | Self::AssignedGroup { client, since, .. } => assignments_partition(client, *since),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(kid) => format!("key#{kid}"),
             Self::Token(jti) => format!("token#{jti}"),
@@ -100,6 +134,11 @@ impl Key<'_> {
             Self::Role(_) => "role".to_owned(),
             Self::Privilege { name, .. } => (*name).to_owned(),
             Self::PrivilegeName(_) => "privilege-name".to_owned(),
+            Self::User(_) => "user".to_owned(),
+            Self::Username { .. } => "username".to_owned(),
+            Self::Group(_) => "group".to_owned(),
+            Self::AssignedUser { user_id, .. } => format!("user#{}", user_id.as_str()),
+            Self::AssignedGroup { group, .. } => format!("group#{group}"),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(_) => "key".to_owned(),
             Self::Token(_) => "token".to_owned(),
@@ -112,6 +151,11 @@ impl Key<'_> {
     pub(crate) fn attributes(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([("pk".to_owned(), AttributeValue::S(self.partition())), ("sk".to_owned(), AttributeValue::S(self.sort()))])
     }
+}
+
+/// The partition of a client's assignments.
+pub(crate) fn assignments_partition(client: &ClientId, since: Timestamp) -> String {
+    format!("assignments#{client}#{}", since.unix())
 }
 
 /// The partition of the change feed with the number `bucket`.
@@ -132,6 +176,12 @@ pub(crate) const ROLES_LIST: &str = "roles";
 
 /// The list that every privilege stands in, by its name.
 pub(crate) const PRIVILEGES_LIST: &str = "privileges";
+
+/// The list that every user stands in, by id.
+pub(crate) const USERS_LIST: &str = "users";
+
+/// The list that every group stands in.
+pub(crate) const GROUPS_LIST: &str = "groups";
 
 /// The list that a client's audit entries stand in.
 pub(crate) fn audit_list(client_id: &ClientId) -> String {

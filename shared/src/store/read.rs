@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
-use super::item::{Item, StoredApis, doc, text, token_record};
+use super::item::{Item, StoredApis, doc, number, text, token_record};
 use super::key::Key;
 use super::{Store, StoreError, unavailable};
 use crate::oauth::access_token::TokenRecord;
@@ -14,6 +14,7 @@ use crate::oauth::client::Client;
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
+use crate::oauth::user::{Group, User, UserId};
 
 /// How often keys that DynamoDB left unprocessed are asked for again.
 const ATTEMPTS: u32 = 4;
@@ -139,7 +140,7 @@ impl Found {
 
     /// The name of the Api that the privilege of this name belongs to, if it was asked for and is there.
     pub fn api_of_privilege(&self, name: &str) -> Option<Name> {
-        self.get(&Key::PrivilegeName(name)).and_then(|item| text(item, "api")).and_then(Name::parse)
+        self.text(&Key::PrivilegeName(name), "api").and_then(Name::parse)
     }
 
     /// The privilege of this name and Api, if it was asked for and is there.
@@ -148,6 +149,37 @@ impl Found {
     /// Where the item cannot be read.
     pub fn privilege(&self, api: &str, name: &str) -> Result<Option<Privilege>, StoreError> {
         self.get(&Key::Privilege { api, name }).map(doc).transpose()
+    }
+
+    /// The user of this id, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn user(&self, user_id: &UserId) -> Result<Option<User>, StoreError> {
+        self.get(&Key::User(user_id)).map(doc).transpose()
+    }
+
+    /// The group of this name, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
+        self.get(&Key::Group(name)).map(doc).transpose()
+    }
+
+    /// The number attribute `name` of an item, if both are there.
+    pub(crate) fn number(&self, key: &Key<'_>, name: &str) -> Option<u64> {
+        self.get(key).and_then(|item| number(item, name))
+    }
+
+    /// Whether an item is there.
+    pub(crate) fn has(&self, key: &Key<'_>) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The text attribute `name` of an item, if both are there.
+    pub(crate) fn text(&self, key: &Key<'_>, name: &str) -> Option<&str> {
+        self.get(key).and_then(|item| text(item, name))
     }
 
     /// Takes over what another read found.

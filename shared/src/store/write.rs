@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use super::item::Item;
 use super::key::Key;
 use super::{Store, StoreError, unavailable};
+use crate::oauth::ids::Name;
 
 /// How a conditional write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +71,36 @@ impl Transaction {
         self.writes.push(TransactWriteItem::builder().delete(delete).build());
         self.on_failure.push(Commit::Stale);
         Ok(self)
+    }
+
+    /// Replaces the content of an item that has this version, and leaves alone what is counted beside it.
+    pub(crate) fn replace_doc(self, table: &str, key: Key<'_>, content: &impl serde::Serialize, version: u64) -> Result<Self, StoreError> {
+        let unavailable = |error: String| StoreError::Unavailable(error);
+        let content = serde_json::to_string(content).map_err(|error| unavailable(error.to_string()))?;
+        let update = Update::builder()
+            .table_name(table)
+            .set_key(Some(key.attributes()))
+            .update_expression("SET doc = :doc, v = :next")
+            .condition_expression("v = :read")
+            .expression_attribute_values(":doc", AttributeValue::S(content))
+            .expression_attribute_values(":next", AttributeValue::N((version + 1).to_string()))
+            .expression_attribute_values(":read", AttributeValue::N(version.to_string()));
+        Ok(self.update(update.build().map_err(|error| unavailable(error.to_string()))?))
+    }
+
+    /// Counts one use less of what `was` names and `is` does not, and one more of what is new: what is named must exist.
+    pub(crate) fn counting(self, table: &str, key: impl Fn(&str) -> Key<'_>, (was, is): (&[Name], &[Name])) -> Result<Self, StoreError> {
+        let gone = was.iter().filter(|name| !is.contains(name)).map(|name| (name, "-1"));
+        let new = is.iter().filter(|name| !was.contains(name)).map(|name| (name, "1"));
+        gone.chain(new).try_fold(self, |transaction, (name, by)| {
+            let update = Update::builder()
+                .table_name(table)
+                .set_key(Some(key(name.as_str()).attributes()))
+                .update_expression("ADD uses :by")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":by", AttributeValue::N(by.to_owned()));
+            Ok(transaction.update(update.build().map_err(|error| StoreError::Unavailable(error.to_string()))?))
+        })
     }
 
     /// Deletes what has this version and counts no uses.

@@ -11,6 +11,7 @@ use crate::oauth::client::{Client, ClientMetadata, ClientType};
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::registration::Invalid;
 use crate::oauth::secret::{ClientSecret, StoredSecret};
+use crate::oauth::user::UserId;
 use crate::store::{ClientChange, Commit, Found, Key};
 
 const MEMBERS: [&str; 21] = [
@@ -65,7 +66,8 @@ impl Context<'_> {
             client_id,
             metadata,
             secrets: secret.iter().map(|secret| StoredSecret::of(secret, None, self.fresh)).collect(),
-            created_at: self.fresh.now,
+            // Assignments are by this time: a client made again begins without those of the earlier one.
+            created_at: tombstone.map_or(self.fresh.now, |tombstone| self.fresh.now.max(tombstone.deleted_at.plus(1))),
             updated_at: self.fresh.now,
             version: tombstone.map_or(1, |tombstone| tombstone.version + 1),
         };
@@ -203,6 +205,10 @@ impl Context<'_> {
 
 fn given_id(given: &Value) -> Result<ClientId, Problem> {
     let id = given.as_str().and_then(ClientId::parse);
+    // A client must never pass for a user (RFC 9700 §4.15).
+    if given.as_str().and_then(UserId::parse).is_some() {
+        return Err(vec![Invalid::new("/client_id", "has the form of a user's id")].into());
+    }
     id.ok_or_else(|| vec![Invalid::new("/client_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")].into())
 }
 

@@ -3,6 +3,7 @@
 mod apis;
 mod body;
 mod clients;
+mod groups;
 mod keys;
 mod privileges;
 mod problem;
@@ -10,6 +11,7 @@ mod reports;
 mod roles;
 mod secrets;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 
@@ -136,6 +138,21 @@ impl Endpoint {
             ("DELETE", ["clients", id, "secrets", secret_id]) => context.delete_secret(id, secret_id).await,
             ("PUT", ["clients", id, "roles", role]) => context.grant_role(id, role).await,
             ("DELETE", ["clients", id, "roles", role]) => context.take_role(id, role).await,
+            ("GET", ["clients", id, "assignments"]) => context.list_assignments(id).await,
+            ("PUT", ["clients", id, "assignments", kind @ ("users" | "groups"), name]) => context.assign(id, kind, name).await,
+            ("DELETE", ["clients", id, "assignments", kind @ ("users" | "groups"), name]) => context.unassign(id, kind, name).await,
+            ("GET", ["users"]) => context.list_users().await,
+            ("POST", ["users"]) => context.create_user().await,
+            ("GET", ["users", id]) => context.show_user(id).await,
+            ("PATCH", ["users", id]) => context.change_user(id).await,
+            ("DELETE", ["users", id]) => context.delete_user(id).await,
+            ("GET", ["groups"]) => context.list_groups().await,
+            ("POST", ["groups"]) => context.create_group().await,
+            ("GET", ["groups", name]) => context.show_group(name).await,
+            ("PATCH", ["groups", name]) => context.change_group(name).await,
+            ("DELETE", ["groups", name]) => context.delete_group(name).await,
+            ("PUT", ["groups", name, "members", user_id]) => context.add_member(name, user_id).await,
+            ("DELETE", ["groups", name, "members", user_id]) => context.remove_member(name, user_id).await,
             ("GET", ["roles"]) => context.list_roles().await,
             ("POST", ["roles"]) => context.create_role().await,
             ("GET", ["roles", name]) => context.show_role(name).await,
@@ -168,10 +185,11 @@ impl Endpoint {
 /// The methods of a path that exists, for a request that used another.
 fn allowed(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["clients" | "apis" | "roles" | "privileges"] => Some("GET, POST"),
-        ["clients", _, "roles", _] => Some("PUT, DELETE"),
+        ["clients" | "apis" | "roles" | "privileges" | "users" | "groups"] => Some("GET, POST"),
+        ["clients", _, "roles", _] | ["groups", _, "members", _] | ["clients", _, "assignments", "users" | "groups", _] => Some("PUT, DELETE"),
+        ["clients", _, "assignments"] => Some("GET"),
         ["routes", "explain"] => Some("GET"),
-        ["clients" | "apis" | "roles" | "privileges", _] => Some("GET, PATCH, DELETE"),
+        ["clients" | "apis" | "roles" | "privileges" | "users" | "groups", _] => Some("GET, PATCH, DELETE"),
         ["clients", _, "secrets"] => Some("GET, POST"),
         ["clients", _, "secrets", _] => Some("DELETE"),
         ["clients", _, "revoke-tokens"] | ["keys", "rotate"] => Some("POST"),
@@ -196,16 +214,8 @@ impl Context<'_> {
 
     /// The audit entry of what this request does.
     fn audit(&self, event: &str, client_id: Option<&ClientId>, object: Option<&str>) -> AuditEvent {
-        AuditEvent {
-            time: self.fresh.now,
-            event: event.to_owned(),
-            actor: self.caller.actor.clone(),
-            client_id: client_id.cloned(),
-            object: object.map(str::to_owned),
-            outcome: "done".to_owned(),
-            reason: None,
-            count: None,
-        }
+        let done = AuditEvent::done(self.fresh.now, event, &self.caller.actor);
+        AuditEvent { client_id: client_id.cloned(), object: object.map(str::to_owned), ..done }
     }
 
     /// RFC 9110 §13.1.1: a change that was meant for another version does not happen.

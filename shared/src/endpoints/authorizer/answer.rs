@@ -11,6 +11,7 @@ use super::written::Resources;
 use crate::oauth::client::Client;
 use crate::oauth::ids::Name;
 use crate::oauth::route::Principal;
+use crate::oauth::user::Person;
 
 /// The form of the answers to HTTP API 2.0 events (`GATEWRIGHT_AUTHORIZER_RESPONSE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +43,7 @@ pub struct Answer {
 pub(super) struct Caller {
     pub seen: Arc<SeenToken>,
     pub client: Arc<Client>,
+    pub person: Option<Arc<Person>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,8 @@ struct Context<'a> {
     sub_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     realm: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,13 +131,15 @@ impl Answer {
             Verdict::Deny(challenge) => (None, challenge.as_deref()),
         };
         let privilege = self.privilege.as_ref().map(Name::as_str);
-        let Some(Caller { seen, client }) = &self.caller else { return Context { sub_type, privilege, challenge, ..Context::default() } };
+        let Some(Caller { seen, client, person }) = &self.caller else { return Context { sub_type, privilege, challenge, ..Context::default() } };
         let claims = &seen.claims;
-        let roles = Principal { claims, client }.roles();
+        let person = person.as_deref();
+        let roles = Principal { claims, client, person }.roles();
         Context {
             sub: Some(&claims.sub),
             sub_type: Some(claims.sub_type.as_str()),
             client_id: Some(claims.client_id.as_str()),
+            username: person.map(|person| person.user.metadata.username.as_str()),
             realm: Some(client.metadata.realm.as_str()),
             scope: Some(&claims.scope),
             roles: Some(roles.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::answer::Caller;
 use super::written::Written;
-use crate::oauth::access_token::Claims;
+use crate::oauth::access_token::{Claims, SubjectType};
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::Changed;
 use crate::oauth::client::Client;
@@ -14,6 +14,7 @@ use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::time::Timestamp;
 use crate::oauth::token_gate::{Recorded, TokenFault};
+use crate::oauth::user::{Person, UserId};
 use crate::store::FEED_OVERLAP;
 
 /// How many tokens are remembered; beyond it the dead ones go first, and then all of them.
@@ -48,6 +49,8 @@ struct State {
     /// The privileges of each Api, by its name.
     tables: HashMap<Name, Arc<RouteTable>>,
     clients: HashMap<ClientId, Arc<Client>>,
+    /// Users as the clients see them that they use.
+    people: HashMap<(UserId, ClientId), Arc<Person>>,
     tokens: HashMap<[u8; 32], Arc<SeenToken>>,
 }
 
@@ -72,6 +75,8 @@ pub struct Sight {
     pub table: Option<Arc<RouteTable>>,
     /// The token's client, if there is a token and the client exists.
     pub client: Option<Arc<Client>>,
+    /// The user that the token speaks for, if it speaks for one who exists.
+    pub person: Option<Arc<Person>>,
     /// The token; `None` where none was presented.
     pub token: Option<Result<Arc<SeenToken>, TokenFault>>,
 }
@@ -85,7 +90,7 @@ impl Sight {
     /// Who calls, if a genuine token of an existing client says it.
     pub(super) fn caller(&self) -> Option<Caller> {
         let (Some(Ok(seen)), Some(client)) = (&self.token, &self.client) else { return None };
-        Some(Caller { seen: Arc::clone(seen), client: Arc::clone(client) })
+        Some(Caller { seen: Arc::clone(seen), client: Arc::clone(client), person: self.person.clone() })
     }
 }
 
@@ -96,6 +101,7 @@ pub struct Known {
     pub apis: Option<Arc<Apis>>,
     pub table: Option<Arc<RouteTable>>,
     pub client: Option<Arc<Client>>,
+    pub person: Option<Arc<Person>>,
     pub token: Option<Arc<SeenToken>>,
 }
 
@@ -109,10 +115,13 @@ impl Known {
             return None;
         }
         if !with_token {
-            return Some(Sight { apis, table, client: None, token: None });
+            return Some(Sight { apis, table, client: None, person: None, token: None });
         }
         let (token, client) = self.token.as_ref().zip(self.client.as_ref())?;
-        Some(Sight { apis, table, client: Some(Arc::clone(client)), token: Some(Ok(Arc::clone(token))) })
+        if self.person.is_none() && token.claims.sub_type == SubjectType::User {
+            return None;
+        }
+        Some(Sight { apis, table, client: Some(Arc::clone(client)), person: self.person.clone(), token: Some(Ok(Arc::clone(token))) })
     }
 }
 
@@ -171,7 +180,13 @@ impl Memory {
         state.generation += u64::from(!entries.is_empty());
         for (place, changed) in entries {
             match changed {
-                Changed::Client { client_id } => drop(state.clients.remove(&client_id)),
+                Changed::Client { client_id } => {
+                    state.people.retain(|(_, used), _| *used != client_id);
+                    state.clients.remove(&client_id);
+                }
+                Changed::User { user_id } => state.people.retain(|(known, _), _| *known != user_id),
+                // A group may have been assigned to a client that its members use.
+                Changed::Group { name } => state.people.retain(|_, person| !person.user.metadata.groups.contains(&name)),
                 Changed::Token { jti } => drop(revoked.insert(jti)),
                 Changed::Apis => {
                     state.apis = None;
@@ -199,14 +214,21 @@ impl Memory {
         let token = digest.and_then(|digest| state.tokens.get(digest)).map(Arc::clone);
         let client = token.as_ref().and_then(|seen| state.clients.get(&seen.claims.client_id)).map(Arc::clone);
         let claims = token.as_ref().map(|seen| &seen.claims);
+        let user = claims.and_then(|claims| claims.user_id().map(|user_id| (user_id, claims.client_id.clone())));
+        let person = user.and_then(|user| state.people.get(&user)).map(Arc::clone);
         let api = state.apis.as_ref().and_then(|apis| with_privileges(call, claims, apis));
         let table = api.and_then(|api| state.tables.get(&api.metadata.name)).map(Arc::clone);
-        Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), table, client, token }
+        Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), table, client, person, token }
     }
 
     /// The client, if it is remembered.
     pub fn client(&self, client_id: &ClientId) -> Option<Arc<Client>> {
         self.state().clients.get(client_id).map(Arc::clone)
+    }
+
+    /// The user as the client sees them, if that is remembered.
+    pub fn person(&self, user_id: &UserId, client_id: &ClientId) -> Option<Arc<Person>> {
+        self.state().people.get(&(user_id.clone(), client_id.clone())).map(Arc::clone)
     }
 
     /// Remembers what was read, unless the feed told of a change while it was being read.
@@ -222,6 +244,9 @@ impl Memory {
         }
         let (Some(digest), Some(Ok(seen)), Some(client)) = (digest, &sight.token, &sight.client) else { return };
         state.clients.insert(seen.claims.client_id.clone(), Arc::clone(client));
+        if let Some(person) = &sight.person {
+            state.people.insert((person.user.user_id.clone(), seen.claims.client_id.clone()), Arc::clone(person));
+        }
         // A revoked token is not worth a place: it is refused either way.
         if seen.recorded != Recorded::Revoked {
             if state.tokens.len() >= MOST_TOKENS {
@@ -230,6 +255,7 @@ impl Memory {
             if state.tokens.len() >= MOST_TOKENS {
                 state.tokens.clear();
                 state.clients.clear();
+                state.people.clear();
             }
             state.tokens.insert(*digest, Arc::clone(seen));
         }

@@ -27,7 +27,7 @@ use crate::oauth::route::{Principal, RouteFault};
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::secret::OpaqueToken;
 use crate::oauth::time::Timestamp;
-use crate::oauth::token_gate::{Recorded, TokenFault};
+use crate::oauth::token_gate::{Parties, Recorded, TokenFault};
 use crate::store::{Count, Key, Store, StoreError};
 
 /// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
@@ -49,7 +49,9 @@ impl Closed {
     fn may_be_out_of_date(self) -> bool {
         match self {
             Self::NoToken | Self::NotBearer | Self::OtherApi | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
-            Self::Token(fault) => matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive),
+            Self::Token(fault) => {
+                matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::UserInactive | TokenFault::UserNotAssigned)
+            },
             Self::Route(_) => true,
         }
     }
@@ -136,7 +138,7 @@ impl Endpoint {
                 claims: &seen.claims,
                 recorded: seen.recorded,
                 key_is_trusted: seen.kid.as_deref().is_none_or(|kid| self.keyring.set().trusts(kid, now)),
-                client: sight.client.as_deref(),
+                parties: Parties { client: sight.client.as_deref(), person: sight.person.as_deref() },
             },
         };
         let protection = asked.call.protection(&sight.apis, sight.table.as_deref());
@@ -148,8 +150,8 @@ impl Endpoint {
     fn resources(&self, sight: &Sight, asked: &Asked) -> Option<Arc<Resources>> {
         let (Some(Ok(seen)), Some(client)) = (&sight.token, &sight.client) else { return None };
         let stage = asked.stage().filter(|_| asked.call.path.is_some())?;
-        let principal = Principal { claims: &seen.claims, client };
-        seen.written.resources(&principal, (stage, &asked.call), (&sight.apis, client, sight.table.as_ref()))
+        let principal = Principal { claims: &seen.claims, client, person: sight.person.as_deref() };
+        seen.written.resources(&principal, (stage, &asked.call), sight)
     }
 
     /// What this instance knows that the call needs; what it does not know is read, all in one round trip but for the privileges of an Api
@@ -191,11 +193,14 @@ impl Endpoint {
             (None, None, Some(token)) => Some(self.keyring.verify(token, now).await?.map(|(claims, kid)| (claims, Some(kid)))),
             _ => None,
         };
-        let mut client = None;
+        let (mut client, mut person) = (None, None);
         if let Some(Ok((claims, _))) = &genuine {
             client = self.memory.client(&claims.client_id);
             batch = batch.with_some(known.token.is_none().then_some(Key::Token(&claims.jti)));
             batch = batch.with_some(client.is_none().then_some(Key::Client(&claims.client_id)));
+            let user_id = claims.user_id();
+            person = user_id.as_ref().and_then(|user_id| self.memory.person(user_id, &claims.client_id));
+            batch = batch.with_some(user_id.as_ref().filter(|_| person.is_none()).map(Key::User));
         } else if let Some(digest) = &opaque {
             batch = batch.with(Key::Token(digest));
         }
@@ -208,7 +213,9 @@ impl Endpoint {
         {
             let record = found.token(digest)?.filter(|record| record.format == AccessTokenFormat::Opaque);
             if let Some(record) = &record {
-                found.extend(self.store.batch().with(Key::Client(&record.claims.client_id)).read().await?);
+                let user_id = record.claims.user_id();
+                let batch = self.store.batch().with(Key::Client(&record.claims.client_id)).with_some(user_id.as_ref().map(Key::User));
+                found.extend(batch.read().await?);
             }
             genuine = Some(record.map(|record| (record.claims, None)).ok_or(TokenFault::Unknown));
         }
@@ -235,6 +242,12 @@ impl Endpoint {
             }
         };
         let claims = token.as_ref().and_then(|token| token.as_ref().ok()).map(|seen| &seen.claims);
+        if let (None, Some(user_id), Some(client)) = (&person, claims.and_then(Claims::user_id), &client)
+            && let Some(user) = found.user(&user_id)?
+        {
+            // Groups and assignment are known by the user's own item only: one round trip more, once.
+            person = Some(Arc::new(self.store.person(user, client).await?));
+        }
         let table = match with_privileges(call, claims, &apis) {
             Some(api) if known.table.is_none() => {
                 let privileges = self.store.privileges_of(&api.metadata.name).await?;
@@ -242,7 +255,7 @@ impl Endpoint {
             }
             _ => known.table,
         };
-        let sight = Sight { apis, table, client, token };
+        let sight = Sight { apis, table, client, person, token };
         self.memory.learn(known.generation, digest, call, &sight, now);
         Ok(sight)
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
+use super::memory::Sight;
 use crate::oauth::api::Apis;
 use crate::oauth::client::Client;
 use crate::oauth::gates::Call;
@@ -11,6 +12,7 @@ use crate::oauth::ids::Name;
 use crate::oauth::rights::{LONGEST_RESOURCE, rights};
 use crate::oauth::route::Principal;
 use crate::oauth::route_table::RouteTable;
+use crate::oauth::user::Person;
 
 /// How long an answer may be, in bytes: what API Gateway documents for a policy.
 const LONGEST_ANSWER: usize = 8_192;
@@ -26,7 +28,8 @@ pub struct Written(Mutex<Option<Memo>>);
 struct Memo {
     stage: String,
     apis: Arc<Apis>,
-    client: Arc<Client>,
+    client: Option<Arc<Client>>,
+    person: Option<Arc<Person>>,
     table: Option<Arc<RouteTable>>,
     resources: Option<Arc<Resources>>,
 }
@@ -46,23 +49,31 @@ impl Written {
         &self,
         principal: &Principal<'_>,
         (stage, call): (&str, &Call),
-        (apis, client, table): (&Arc<Apis>, &Arc<Client>, Option<&Arc<RouteTable>>),
+        sight: &Sight,
     ) -> Option<Arc<Resources>> {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = |memo: &&Memo| {
-            let same_table = match (&memo.table, table) {
-                (Some(one), Some(two)) => Arc::ptr_eq(one, two),
-                (None, None) => true,
-                _ => false,
-            };
-            memo.stage == stage && Arc::ptr_eq(&memo.apis, apis) && Arc::ptr_eq(&memo.client, client) && same_table
+            memo.stage == stage
+                && Arc::ptr_eq(&memo.apis, &sight.apis)
+                && same(memo.client.as_ref(), sight.client.as_ref())
+                && same(memo.person.as_ref(), sight.person.as_ref())
+                && same(memo.table.as_ref(), sight.table.as_ref())
         };
         if let Some(memo) = written.as_ref().filter(is_current) {
             return memo.resources.clone();
         }
-        let resources = write(principal, stage, call, apis, table).map(Arc::new);
-        let memo = Memo { stage: stage.to_owned(), apis: Arc::clone(apis), client: Arc::clone(client), table: table.cloned(), resources };
+        let resources = write(principal, stage, call, &sight.apis, sight.table.as_ref()).map(Arc::new);
+        let Sight { apis, client, person, table, .. } = sight;
+        let memo =
+            Memo { stage: stage.to_owned(), apis: Arc::clone(apis), client: client.clone(), person: person.clone(), table: table.clone(), resources };
         written.insert(memo).resources.clone()
+    }
+}
+
+fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

@@ -1,0 +1,198 @@
+//! `/admin/v1/users`.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::super::respond::{self, Response};
+use super::problem::Problem;
+use super::{ATTEMPTS, Context, body, object, page};
+use crate::oauth::change::AuditEvent;
+use crate::oauth::ids::Name;
+use crate::oauth::password::{Password, StoredPassword};
+use crate::oauth::registration::Invalid;
+use crate::oauth::user::{Group, Person, User, UserId, UserMetadata};
+use crate::store::{Commit, Key, UserChange};
+
+const MEMBERS: [&str; 6] = ["realm", "username", "roles", "groups", "active", "claims"];
+
+impl Context<'_> {
+    /// Users by id; with `?username=` the one of that name in `?realm=`.
+    pub(super) async fn list_users(&self) -> Result<Response, Problem> {
+        self.caller.require("users.read")?;
+        let realm = self.request.query("realm");
+        if let Some(username) = self.request.query("username") {
+            let user = self.store().user_named(realm.unwrap_or("default"), username).await?;
+            let mut items = Vec::new();
+            for user in user {
+                items.push(self.shown(user).await?);
+            }
+            return Ok(page(items, None));
+        }
+        let listed = self.store().list_users(self.cursor()?.as_deref(), self.limit()?).await?;
+        let mut items = Vec::new();
+        for user in listed.items.into_iter().filter(|user| realm.is_none_or(|realm| user.metadata.realm.as_str() == realm)) {
+            items.push(self.shown(user).await?);
+        }
+        Ok(page(items, listed.next))
+    }
+
+    pub(super) async fn create_user(&self) -> Result<Response, Problem> {
+        self.caller.require("users.write")?;
+        let mut members = body::object(self.request, false)?;
+        let password = self.password(members.remove("password"))?;
+        let metadata = body::read::<UserMetadata>(members, &MEMBERS)?.checked()?;
+        self.must_exist(&metadata.roles).await?;
+        self.groups_must_exist(&metadata).await?;
+        let user = User {
+            user_id: UserId::generate(self.fresh),
+            metadata,
+            password,
+            valid_from: self.fresh.now,
+            created_at: self.fresh.now,
+            updated_at: self.fresh.now,
+            version: 1,
+        };
+        match self.store().change_user(UserChange::Create(&user), &self.user_audit("user.created", &user.user_id), self.fresh).await? {
+            Commit::Done => {}
+            Commit::Exists => return Err(Problem::Conflict("a user of this username exists in the realm".to_owned())),
+            Commit::Stale => return Err(Problem::Conflict("a role or a group of the user is being deleted, try again".to_owned())),
+        }
+        let version = user.version;
+        Ok(object(StatusCode::CREATED, &self.shown(user).await?, version))
+    }
+
+    pub(super) async fn show_user(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("users.read")?;
+        let user = self.find_user(id).await?;
+        let version = user.version;
+        Ok(object(StatusCode::OK, &self.shown(user).await?, version))
+    }
+
+    pub(super) async fn change_user(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("users.write")?;
+        let mut patch = body::object(self.request, false)?;
+        let password = match patch.remove("password") {
+            None => None,
+            given => Some(self.password(given)?),
+        };
+        let user = self
+            .changed_user(id, "user.changed", |user| {
+                let mut members = members(&user.metadata);
+                body::merge(&mut members, patch.clone());
+                let metadata = body::read::<UserMetadata>(members, &MEMBERS)?.checked()?;
+                if metadata.realm != user.metadata.realm {
+                    return Err(vec![Invalid::new("/realm", "cannot be changed, make another user")].into());
+                }
+                // Whoever knew the old password has nothing of what it opened.
+                let (valid_from, password) = match &password {
+                    Some(new) => (self.fresh.now.plus(1), new.clone()),
+                    None => (user.valid_from, user.password.clone()),
+                };
+                Ok(User { metadata, password, valid_from, ..user })
+            })
+            .await?;
+        let version = user.version;
+        Ok(object(StatusCode::OK, &self.shown(user).await?, version))
+    }
+
+    pub(super) async fn delete_user(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("users.write")?;
+        for _ in 0..ATTEMPTS {
+            let user = self.find_user(id).await?;
+            self.if_match(user.version)?;
+            let audit = self.user_audit("user.deleted", &user.user_id);
+            if self.store().change_user(UserChange::Delete(&user), &audit, self.fresh).await? == Commit::Done {
+                return Ok(respond::empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(Problem::Unavailable("the user kept changing".to_owned()))
+    }
+
+    /// Reads a user, changes them and commits; again where somebody else was first.
+    pub(super) async fn changed_user(&self, id: &str, event: &str, change: impl Fn(User) -> Result<User, Problem>) -> Result<User, Problem> {
+        for _ in 0..ATTEMPTS {
+            let was = self.find_user(id).await?;
+            self.if_match(was.version)?;
+            let changed = User { updated_at: self.fresh.now, ..change(was.clone())? };
+            if changed.metadata.roles != was.metadata.roles {
+                self.must_exist(&changed.metadata.roles).await?;
+            }
+            if changed.metadata.groups != was.metadata.groups {
+                self.groups_must_exist(&changed.metadata).await?;
+            }
+            let audit = self.user_audit(event, &changed.user_id);
+            match self.store().change_user(UserChange::Replace(&changed, &was), &audit, self.fresh).await? {
+                Commit::Done => return Ok(User { version: changed.version + 1, ..changed }),
+                Commit::Exists => return Err(Problem::Conflict("a user of this username exists in the realm".to_owned())),
+                Commit::Stale => {}
+            }
+        }
+        Err(Problem::Unavailable("the user kept changing".to_owned()))
+    }
+
+    pub(super) async fn find_user(&self, id: &str) -> Result<User, Problem> {
+        let user_id = UserId::parse(id).ok_or(Problem::NotFound)?;
+        self.store().batch().with(Key::User(&user_id)).read().await?.user(&user_id)?.ok_or(Problem::NotFound)
+    }
+
+    pub(super) fn user_audit(&self, event: &str, user_id: &UserId) -> AuditEvent {
+        AuditEvent { user_id: Some(user_id.clone()), ..self.audit(event, None, None) }
+    }
+
+    /// The digest of a password that an administrator gives; null or absent: none.
+    fn password(&self, given: Option<Value>) -> Result<Option<StoredPassword>, Problem> {
+        let text = match given {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(_) => return Err(vec![Invalid::new("/password", "must be a string")].into()),
+        };
+        let password = Password::chosen(&text).map_err(|detail| vec![Invalid::new("/password", detail)])?;
+        let stored = StoredPassword::of(&password, self.fresh);
+        stored.map(Some).ok_or_else(|| Problem::Unavailable("the password could not be hashed".to_owned()))
+    }
+
+    async fn groups_must_exist(&self, metadata: &UserMetadata) -> Result<(), Problem> {
+        let groups = self.groups_of(&metadata.groups).await?;
+        let mut faults = Vec::new();
+        for (at, name) in metadata.groups.iter().enumerate() {
+            match groups.iter().find(|group| group.metadata.name == *name) {
+                None => faults.push(Invalid::new(format!("/groups/{at}"), format!("there is no group {name}, make it first"))),
+                Some(group) if group.metadata.realm != metadata.realm => {
+                    faults.push(Invalid::new(format!("/groups/{at}"), format!("the group {name} is of the realm {}", group.metadata.realm)));
+                }
+                Some(_) => {}
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+    }
+
+    async fn groups_of(&self, names: &[Name]) -> Result<Vec<Group>, Problem> {
+        let found = names.iter().fold(self.store().batch(), |batch, name| batch.with(Key::Group(name.as_str()))).read().await?;
+        let groups: Result<Vec<_>, _> = names.iter().filter_map(|name| found.group(name.as_str()).transpose()).collect();
+        Ok(groups?)
+    }
+
+    /// A user as the admin API shows them: no password, nor a digest of one; `roles` with those of the groups.
+    async fn shown(&self, user: User) -> Result<Value, Problem> {
+        let groups = self.groups_of(&user.metadata.groups).await?;
+        let has_password = user.password.is_some();
+        let person = Person::new(user, &groups, false);
+        let user = &person.user;
+        let mut members = members(&user.metadata);
+        members.insert("user_id".to_owned(), user.user_id.as_str().into());
+        members.insert("own_roles".to_owned(), json!(user.metadata.roles));
+        members.insert("roles".to_owned(), json!(person.roles));
+        members.insert("has_password".to_owned(), has_password.into());
+        members.insert("created_at".to_owned(), user.created_at.rfc3339().into());
+        members.insert("updated_at".to_owned(), user.updated_at.rfc3339().into());
+        members.insert("version".to_owned(), json!(user.version));
+        Ok(Value::Object(members))
+    }
+}
+
+fn members(metadata: &UserMetadata) -> Map<String, Value> {
+    match serde_json::to_value(metadata) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
