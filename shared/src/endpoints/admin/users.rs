@@ -21,12 +21,10 @@ impl Context<'_> {
         self.caller.require("users.read")?;
         let realm = self.request.query("realm");
         if let Some(username) = self.request.query("username") {
-            let user = self.store().user_named(realm.unwrap_or("default"), username).await?;
-            let mut items = Vec::new();
-            for user in user {
-                items.push(self.shown(user).await?);
-            }
-            return Ok(page(items, None));
+            return match self.store().user_named(realm.unwrap_or("default"), username).await? {
+                Some(user) => Ok(page(vec![self.shown(user).await?], None)),
+                None => Ok(page(Vec::new(), None)),
+            };
         }
         let listed = self.store().list_users(self.cursor()?.as_deref(), self.limit()?).await?;
         let mut items = Vec::new();
