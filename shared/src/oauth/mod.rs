@@ -3,6 +3,7 @@
 
 pub mod access_token;
 pub mod api;
+pub mod authorize;
 pub mod bearer;
 pub mod change;
 pub mod client;
