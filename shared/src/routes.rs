@@ -9,6 +9,8 @@ pub enum Function {
     Introspect,
     /// `functions/revoke`.
     Revoke,
+    /// `functions/authorize`.
+    Authorize,
     /// `functions/metadata`.
     Metadata,
     /// `functions/admin`.
@@ -22,6 +24,7 @@ impl Function {
             Self::Token => "token",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",
+            Self::Authorize => "authorize",
             Self::Metadata => "metadata",
             Self::Admin => "admin",
         }
@@ -29,8 +32,9 @@ impl Function {
 }
 
 /// Each path and the function that serves it; a path that ends in `/*` stands for everything below.
-pub const ROUTES: [(&str, Function); 8] = [
+pub const ROUTES: [(&str, Function); 9] = [
     ("/oauth2/token", Function::Token),
+    ("/oauth2/authorize", Function::Authorize),
     ("/oauth2/introspect", Function::Introspect),
     ("/oauth2/tokeninfo", Function::Introspect),
     ("/oauth2/diagnose", Function::Introspect),

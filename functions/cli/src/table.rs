@@ -76,6 +76,7 @@ impl Table {
             path: format!("{}/admin/v1{path}", self.issuer.path()),
             query: decoded_query(query).unwrap_or_default(),
             headers: HeaderMap::new(),
+            source: None,
             body: body.map(|body| Bytes::from(body.to_string())).unwrap_or_default(),
         };
         let response = self.endpoint.handle_for(&Caller::operator(), request, fresh()?).await;

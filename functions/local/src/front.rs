@@ -83,7 +83,7 @@ async fn respond(functions: &Functions, request: axum::extract::Request) -> http
         return respond_unreadable("the query is not valid UTF-8 or its percent-encoding is malformed").map(Body::from);
     };
     let path = parts.uri.path().to_owned();
-    let request = Request { method: parts.method, path, query, headers: parts.headers, body };
+    let request = Request { method: parts.method, path, query, headers: parts.headers, body, source: Some(std::net::Ipv4Addr::LOCALHOST.into()) };
     match runtime::fresh() {
         Ok(fresh) => functions.answer(request, fresh).await.map(Body::from),
         Err(_) => respond_unavailable().map(Body::from),

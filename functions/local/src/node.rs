@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::endpoints::evidence::Evidence;
-use shared::endpoints::{Keyring, Request, Response, Tally, admin, authorizer, introspect, metadata, revoke, rotate, token};
+use shared::endpoints::{Keyring, Request, Response, Tally, admin, authorize, authorizer, introspect, metadata, revoke, rotate, token};
 use shared::oauth::fresh::Fresh;
 use shared::routes::{Function, function_of};
 use shared::runtime::{Config, Error};
@@ -20,6 +20,7 @@ pub struct Node {
     /// The admin API.
     pub admin: admin::Endpoint,
     token: token::Endpoint,
+    authorize: authorize::Endpoint,
     introspect: introspect::Endpoint,
     revoke: revoke::Endpoint,
     metadata: metadata::Endpoint,
@@ -34,10 +35,17 @@ impl Node {
         let rotate = Arc::new(rotate::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring) });
         let feed_seconds = config.feed_seconds;
         Self {
-            token: token::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring), feed_seconds, tally: Tally::default() },
+            token: token::Endpoint {
+                store: store.clone(),
+                keyring: Arc::clone(&keyring),
+                feed_seconds,
+                password_grant: config.password_grant,
+                tally: Tally::default(),
+            },
+            authorize: authorize::Endpoint { store: store.clone(), issuer: config.issuer.clone(), brand: config.brand.clone() },
             introspect: introspect::Endpoint { evidence: evidence(), tokeninfo: config.tokeninfo, tally: Tally::default() },
             revoke: revoke::Endpoint { evidence: evidence(), tally: Tally::default() },
-            metadata: metadata::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring), feed_seconds },
+            metadata: metadata::Endpoint { store: store.clone(), keyring: Arc::clone(&keyring), feed_seconds, password_grant: config.password_grant },
             admin: admin::Endpoint { evidence: evidence(), rotate: Arc::clone(&rotate), enabled: config.admin_api },
             // The authorizer's keys are its own, as they are when it is deployed: what it knows comes by its feed.
             authorizer: authorizer::Endpoint::new(
@@ -76,6 +84,7 @@ impl Node {
         }
         Some(match function {
             Function::Token => self.token.handle(request, fresh).await,
+            Function::Authorize => self.authorize.handle(request, fresh).await,
             Function::Introspect => self.introspect.handle(request, fresh).await,
             Function::Revoke => self.revoke.handle(request, fresh).await,
             Function::Metadata => self.metadata.handle(request, fresh).await,

@@ -109,6 +109,10 @@ async fn answer(
         (Some(examined), Some(claims)) => examined.found.client(&claims.client_id)?,
         _ => None,
     };
+    let grant = match (&examined, claims.and_then(|claims| claims.grant_id.as_ref())) {
+        (Some(examined), Some(grant_id)) => examined.found.grant(grant_id)?,
+        _ => None,
+    };
     let person = examined.as_ref().and_then(|examined| examined.person.as_ref());
     let presented = match (sent, &examined) {
         (Sent::Unusable, _) => Presented::Unusable,
@@ -118,7 +122,7 @@ async fn answer(
             claims,
             recorded: Recorded::of(record.as_ref()),
             key_is_trusted: examined.kid().is_none_or(|kid| evidence.keyring.set().trusts(kid, fresh.now)),
-            parties: Parties { client: client.as_ref(), person },
+            parties: Parties { client: client.as_ref(), person, grant: grant.as_ref() },
         },
     };
     let closed = judge(&call, presented, &apis, protection.as_ref(), fresh.now).err();

@@ -86,7 +86,8 @@ impl Evidence {
             found.extend(self.store.batch().with(Key::Client(&claims.client_id)).read().await?);
         }
         if let Some(user_id) = claims.as_ref().and_then(Claims::user_id) {
-            found.extend(self.store.batch().with(Key::User(&user_id)).read().await?);
+            let grant = claims.as_ref().and_then(|claims| claims.grant_id.as_ref()).map(Key::Grant);
+            found.extend(self.store.batch().with(Key::User(&user_id)).with_some(grant).read().await?);
         }
         Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, person: None, kid: None })
     }
@@ -95,7 +96,7 @@ impl Evidence {
 /// What has to be known about a JWT beside its key.
 fn about<'s>(claims: &Claims, batch: Batch<'s>) -> Batch<'s> {
     let user_id = claims.user_id();
-    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with_some(user_id.as_ref().map(Key::User))
+    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with_some(user_id.as_ref().map(Key::User)).with_some(claims.grant_id.as_ref().map(Key::Grant))
 }
 
 /// The user that a token speaks for, with their groups and their assignment: one round trip more than for a client's token.
@@ -135,7 +136,8 @@ impl Examined {
         }
         let client = self.found.client(&claims.client_id)?;
         let recorded = Recorded::of(self.record()?.as_ref());
-        let parties = Parties { client: client.as_ref(), person: self.person.as_ref() };
+        let grant = claims.grant_id.as_ref().map_or(Ok(None), |grant_id| self.found.grant(grant_id))?;
+        let parties = Parties { client: client.as_ref(), person: self.person.as_ref(), grant: grant.as_ref() };
         Ok(alive(claims, recorded, parties, &self.found.apis()?, now).map(|()| claims))
     }
 

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub keyring: Arc<Keyring>,
     /// How old, in seconds, this instance's view of the keys may be.
     pub feed_seconds: u64,
+    /// Whether the password grant is offered.
+    pub password_grant: bool,
 }
 
 impl Endpoint {
@@ -57,8 +59,8 @@ impl Endpoint {
         }
         match name {
             "/healthz" => self.health(fresh).await,
-            "/.well-known/oauth-authorization-server" => Ok(cacheable(request, &AuthorizationServerMetadata::oauth(issuer))),
-            "/.well-known/openid-configuration" => Ok(cacheable(request, &AuthorizationServerMetadata::openid(issuer))),
+            "/.well-known/oauth-authorization-server" => Ok(cacheable(request, &AuthorizationServerMetadata::oauth(issuer, self.password_grant))),
+            "/.well-known/openid-configuration" => Ok(cacheable(request, &AuthorizationServerMetadata::openid(issuer, self.password_grant))),
             "/.well-known/jwks.json" => {
                 if self.keyring.is_older_than(self.feed_seconds, fresh.now) {
                     self.keyring.read(fresh.now).await?;

@@ -5,9 +5,11 @@ mod keyring;
 mod request;
 mod respond;
 mod route_view;
+mod sign_in;
 mod tally;
 
 pub mod admin;
+pub mod authorize;
 pub mod authorizer;
 pub mod bootstrap;
 pub mod evidence;

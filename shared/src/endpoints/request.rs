@@ -1,5 +1,7 @@
 //! A request as an endpoint sees it, whichever way it came: every event shape of Lambda and the local server make the same value.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
@@ -25,6 +27,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, decoded where the gateway had encoded it.
     pub body: Bytes,
+    /// Where it came from, as the gateway says; no header is believed (LO-05, HT-13).
+    pub source: Option<IpAddr>,
 }
 
 impl Request {
@@ -50,6 +54,15 @@ impl Request {
 
     /// The form in the body of a POST to `path`, and nothing else.
     pub(super) fn form(&self, issuer: &Issuer, path: &str) -> Result<Form, Refusal> {
+        Ok(Form::parse(self.form_body(issuer, path)?)?)
+    }
+
+    /// The form of a page, in the body of a POST to `path`.
+    pub(super) fn form_of_page(&self, issuer: &Issuer, path: &str) -> Result<Form, Refusal> {
+        Ok(Form::with_repeats(self.form_body(issuer, path)?)?)
+    }
+
+    fn form_body(&self, issuer: &Issuer, path: &str) -> Result<&[u8], Refusal> {
         if self.path_under(issuer) != path {
             return Err(Refusal::NotFound);
         }
@@ -64,7 +77,7 @@ impl Request {
         if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(TokenError::invalid_request("the body must be application/x-www-form-urlencoded").into());
         }
-        Ok(Form::parse(&self.body)?)
+        Ok(&self.body)
     }
 
     /// Refuses a body that is too long to be read or compressed.

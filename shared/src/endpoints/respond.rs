@@ -22,6 +22,8 @@ pub enum Refusal {
     Bearer(Challenge<'static>),
     /// The token in question is another client's.
     NotOwner,
+    /// Too many passwords were tried: this many seconds before the next.
+    TooManyTries(u64),
     /// No such path here.
     NotFound,
     /// The path takes only this method.
@@ -59,6 +61,7 @@ impl Refusal {
             Self::OAuth(error) => error.fault(),
             Self::Bearer(challenge) => challenge.code(),
             Self::NotOwner => "access_denied",
+            Self::TooManyTries(_) => "too_many_tries",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooLarge => "body_too_large",
@@ -90,6 +93,11 @@ impl Refusal {
                 response
             }
             Self::NotOwner => error(StatusCode::FORBIDDEN, "access_denied", "the token is another client's: its owner or an administrator may ask"),
+            Self::TooManyTries(seconds) => {
+                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many failed sign-ins, wait before the next");
+                set(&mut response, RETRY_AFTER, &seconds.to_string());
+                response
+            }
             Self::NotFound => error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
             Self::MethodNotAllowed(allow) => {
                 let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", &format!("use {allow}"));

@@ -1,8 +1,10 @@
 //! Access tokens: their claims (RFC 9068 §2.2) and the record of them in the table.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::client::AccessTokenFormat;
+use super::grant::GrantId;
 use super::ids::{ClientId, Issuer, Name};
 use super::jws::VerifiedPayload;
 use super::time::Timestamp;
@@ -31,6 +33,12 @@ pub struct Claims {
     /// The subject's roles at issuance, for information (RFC 9068 §2.2.3.1): decisions read the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Name>,
+    /// The grant that it comes from, and dies with; `None`: it comes from none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<GrantId>,
+    /// What else an administrator has it say of the user; for information.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub of_user: Map<String, Value>,
 }
 
 /// Whether a token speaks for a person or for a client.
@@ -79,6 +87,10 @@ pub struct JwtClaims<'a> {
     jti: &'a str,
     #[serde(skip_serializing_if = "<[Name]>::is_empty")]
     roles: &'a [Name],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_id: Option<&'a GrantId>,
+    #[serde(flatten)]
+    of_user: &'a Map<String, Value>,
 }
 
 impl Claims {
@@ -100,6 +112,8 @@ impl Claims {
             exp: self.exp,
             jti: &self.jti,
             roles: &self.roles,
+            grant_id: self.grant_id.as_ref(),
+            of_user: &self.of_user,
         }
     }
 
@@ -131,6 +145,8 @@ impl Claims {
             iat: presented.iat,
             exp: presented.exp,
             roles: presented.roles,
+            grant_id: presented.grant_id,
+            of_user: Map::new(),
         })
     }
 }
@@ -151,6 +167,8 @@ struct PresentedClaims {
     jti: String,
     #[serde(default)]
     roles: Vec<Name>,
+    #[serde(default)]
+    grant_id: Option<GrantId>,
 }
 
 /// `aud` as a string, or as a list of exactly one (RFC 7519 §4.1.3).
@@ -181,6 +199,8 @@ pub(crate) mod fixture {
             iat: Timestamp::from_unix(iat),
             exp: Timestamp::from_unix(exp),
             roles: Vec::new(),
+            grant_id: None,
+            of_user: Map::new(),
         }
     }
 }

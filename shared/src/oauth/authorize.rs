@@ -221,7 +221,7 @@ fn without_loopback_port(uri: &str) -> Option<String> {
 }
 
 /// A value of `application/x-www-form-urlencoded` (RFC 6749 App. B).
-fn encoded(value: &str) -> String {
+pub fn encoded(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {

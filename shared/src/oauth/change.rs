@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::GrantId;
 use super::ids::{ClientId, Name};
 use super::time::Timestamp;
 use super::user::UserId;
@@ -36,6 +37,11 @@ pub enum Changed {
     Group {
         /// Which.
         name: Name,
+    },
+    /// A grant was revoked.
+    Grant {
+        /// Which.
+        grant_id: GrantId,
     },
     /// The signing keys.
     Keys,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::grant::GrantFault;
+
 /// A refusal of a request to an endpoint that authenticates clients (RFC 6749 §5.2, RFC 8707 §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
@@ -17,6 +19,10 @@ pub enum TokenError {
     InvalidScope(Cow<'static, str>),
     /// The `resource` is unknown, malformed, or not this client's.
     InvalidTarget(Cow<'static, str>),
+    /// The code, the refresh token or the password gives nothing; the client never learns why, the operator does.
+    InvalidGrant(&'static str),
+    /// The password was right, and the user may not use this client (I-11).
+    UserNotAssigned,
     /// The token belongs to another client and stays as it is (RFC 7009 §2.1).
     ForeignToken,
     /// A token that tokeninfo cannot tell anything about; it does not say why.
@@ -42,6 +48,12 @@ pub enum ClientFault {
     WrongSecret,
 }
 
+impl From<GrantFault> for TokenError {
+    fn from(fault: GrantFault) -> Self {
+        Self::InvalidGrant(fault.fault())
+    }
+}
+
 impl TokenError {
     /// `invalid_request` with a text for the client's developer.
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
@@ -57,6 +69,7 @@ impl TokenError {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget(_) => "invalid_target",
+            Self::InvalidGrant(_) | Self::UserNotAssigned => "invalid_grant",
         }
     }
 
@@ -67,6 +80,8 @@ impl TokenError {
             Self::InvalidClient(_) => "client authentication failed",
             Self::UnauthorizedClient => "this client may not use this grant type",
             Self::UnsupportedGrantType => "this server does not offer this grant type",
+            Self::InvalidGrant(_) => "the code, refresh token or password is not valid",
+            Self::UserNotAssigned => "user is not assigned to this application",
             Self::ForeignToken => "the token was not issued to this client",
             Self::DeadToken => "the token is not valid",
         }
@@ -92,6 +107,8 @@ impl TokenError {
             Self::InvalidClient(ClientFault::Inactive) => "client_inactive",
             Self::InvalidClient(ClientFault::OtherMethod) => "client_authentication_method_not_registered",
             Self::InvalidClient(ClientFault::WrongSecret) => "client_secret_wrong",
+            Self::InvalidGrant(fault) => fault,
+            Self::UserNotAssigned => "user_not_assigned",
             Self::ForeignToken => "foreign_token",
             Self::DeadToken => "dead_token",
             other => other.code(),

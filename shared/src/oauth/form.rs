@@ -12,6 +12,22 @@ pub struct Form(Vec<(String, String)>);
 impl Form {
     /// Reads a body. Bad percent-encoding, invalid UTF-8 and repeated parameters are `invalid_request`.
     pub fn parse(body: &[u8]) -> Result<Self, TokenError> {
+        let Self(mut parameters) = Self::with_repeats(body)?;
+        //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
+        //# Request and response parameters MUST NOT be included more than once.
+        // `resource` may be repeated (RFC 8707 §2); whether two are acceptable is the scope rule's to say.
+        let is_repeated = |(at, (name, _)): (usize, &(String, String))| name != "resource" && parameters.iter().take(at).any(|(earlier, _)| earlier == name);
+        if parameters.iter().enumerate().any(is_repeated) {
+            return Err(TokenError::invalid_request("a parameter is repeated"));
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
+        //# Parameters sent without a value MUST be treated as if they were omitted from the request.
+        parameters.retain(|(_, value)| !value.is_empty());
+        Ok(Self(parameters))
+    }
+
+    /// Reads the body of a page's form, where a name may have several values. Bad percent-encoding and invalid UTF-8 are `invalid_request`.
+    pub fn with_repeats(body: &[u8]) -> Result<Self, TokenError> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |&byte| byte == b'=');
@@ -20,18 +36,14 @@ impl Form {
             if parameters.len() == MOST_PARAMETERS {
                 return Err(TokenError::invalid_request("the request has too many parameters"));
             }
-            //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
-            //# Request and response parameters MUST NOT be included more than once.
-            // `resource` may be repeated (RFC 8707 §2); whether two are acceptable is the scope rule's to say.
-            if name != "resource" && parameters.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(TokenError::invalid_request("a parameter is repeated"));
-            }
             parameters.push((name, value));
         }
-        //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
-        //# Parameters sent without a value MUST be treated as if they were omitted from the request.
-        parameters.retain(|(_, value)| !value.is_empty());
         Ok(Self(parameters))
+    }
+
+    /// The parameters as they came, in order.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
     }
 
     /// The value of `name`, absent where it was not sent or was empty.
@@ -39,7 +51,7 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Every value of `name`: more than one only for `resource`.
+    /// Every value of `name`; in a request to an OAuth endpoint more than one only for `resource`.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }

@@ -382,6 +382,11 @@ impl Grant {
         (self.standing(token, family) != Standing::Unknown).then(|| self.revoked(now))
     }
 
+    /// The grant as the table holds it after the next change.
+    pub fn next_version(&self) -> Self {
+        Self { version: self.version + 1, ..self.clone() }
+    }
+
     /// The grant, revoked.
     pub fn revoked(&self, now: Timestamp) -> Self {
         Self { phase: Phase::Revoked { at: now }, ..self.clone() }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::api::{ADMIN_AUDIENCE, ADMIN_SCOPES, SigningAlg};
 use super::ids::Issuer;
-use super::token::GRANT_TYPES;
+use super::token::grant_types;
 
 const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 const CONFIDENTIAL_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
@@ -13,9 +13,13 @@ const CONFIDENTIAL_AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_sec
 #[derive(Debug, Serialize)]
 pub struct AuthorizationServerMetadata {
     issuer: String,
+    authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
-    grant_types_supported: [&'static str; GRANT_TYPES.len()],
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: Vec<&'static str>,
+    code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
@@ -32,13 +36,17 @@ pub struct AuthorizationServerMetadata {
 
 impl AuthorizationServerMetadata {
     /// The document of RFC 8414, built from the configured issuer and never from a request (MD-06).
-    pub fn oauth(issuer: &Issuer) -> Self {
+    pub fn oauth(issuer: &Issuer, with_password: bool) -> Self {
         let endpoint = |path: &str| format!("{}{path}", issuer.as_str());
         Self {
             issuer: issuer.as_str().to_owned(),
+            authorization_endpoint: endpoint("/oauth2/authorize"),
             token_endpoint: endpoint("/oauth2/token"),
             jwks_uri: endpoint("/.well-known/jwks.json"),
-            grant_types_supported: GRANT_TYPES,
+            response_types_supported: ["code"],
+            response_modes_supported: ["query"],
+            grant_types_supported: grant_types(with_password),
+            code_challenge_methods_supported: ["S256"],
             token_endpoint_auth_methods_supported: AUTH_METHODS,
             revocation_endpoint: endpoint("/oauth2/revoke"),
             revocation_endpoint_auth_methods_supported: AUTH_METHODS,
@@ -51,11 +59,11 @@ impl AuthorizationServerMetadata {
     }
 
     /// The document of OpenID Connect Discovery §3, which verifiers of access tokens read for `jwks_uri`.
-    pub fn openid(issuer: &Issuer) -> Self {
+    pub fn openid(issuer: &Issuer, with_password: bool) -> Self {
         Self {
             subject_types_supported: Some(["public"]),
             id_token_signing_alg_values_supported: Some([SigningAlg::RS256, SigningAlg::ES256]),
-            ..Self::oauth(issuer)
+            ..Self::oauth(issuer, with_password)
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod route;
 pub mod route_table;
 pub mod scope;
 pub mod secret;
+pub mod sign_in;
 pub mod time;
 pub mod token;
 pub mod token_gate;

@@ -3,6 +3,7 @@
 use super::access_token::{Claims, SubjectType, TokenRecord};
 use super::api::Apis;
 use super::client::Client;
+use super::grant::Grant;
 use super::time::Timestamp;
 use super::user::Person;
 
@@ -90,6 +91,8 @@ pub struct Parties<'a> {
     pub client: Option<&'a Client>,
     /// The user that it speaks for, if it speaks for one who exists.
     pub person: Option<&'a Person>,
+    /// The grant that it comes from, if that exists.
+    pub grant: Option<&'a Grant>,
 }
 
 /// The token gate: whether a genuine token is good at `now`, given what the table says of it and of those whom it is about.
@@ -115,6 +118,11 @@ pub fn alive(claims: &Claims, recorded: Recorded, parties: Parties<'_>, apis: &A
             return Err(TokenFault::UserInactive);
         };
         if claims.iat < person.user.valid_from {
+            return Err(TokenFault::Revoked);
+        }
+        // One write ends a grant, and everything that it gave with it.
+        let of_this = |grant: &&Grant| Some(&grant.grant_id) == claims.grant_id.as_ref() && grant.user_id == person.user.user_id;
+        if claims.grant_id.is_some() && !parties.grant.filter(of_this).is_some_and(|grant| grant.is_alive(now)) {
             return Err(TokenFault::Revoked);
         }
         if !person.may_use(client) {
@@ -156,7 +164,7 @@ mod tests {
             revoked_at: revoked.map(Timestamp::from_unix),
         };
         let gate = |claims: &Claims, record: Option<&TokenRecord>, client: Option<&Client>, now: u64| {
-            alive(claims, Recorded::of(record), Parties { client, person: None }, &apis, Timestamp::from_unix(now))
+            alive(claims, Recorded::of(record), Parties { client, person: None, grant: None }, &apis, Timestamp::from_unix(now))
         };
         let token = claims(2_000, 3_000);
         assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 2_999), Ok(()));
@@ -173,7 +181,7 @@ mod tests {
         assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
         let mut made_again = api("orders", "https://orders.example/", &["read"]);
         made_again.created_at = Timestamp::from_unix(2_100);
-        let verdict = alive(&token, Recorded::Live, Parties { client: Some(&live_client), person: None }, &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
+        let verdict = alive(&token, Recorded::Live, Parties { client: Some(&live_client), person: None, grant: None }, &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
         assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
         let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
         assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::endpoints::authorize::Brand;
 use crate::endpoints::authorizer::ResponseFormat;
 use crate::oauth::ids::Issuer;
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub authorizer_response: ResponseFormat,
     /// `GATEWRIGHT_LOG`: what is logged.
     pub log: log::LevelFilter,
+    /// `GATEWRIGHT_BRAND_NAME`, `GATEWRIGHT_BRAND_LOGO_URL`, `GATEWRIGHT_BRAND_COLOR`: how the pages look.
+    pub brand: Brand,
 }
 
 /// A variable that stops the start.
@@ -79,8 +82,25 @@ impl Config {
                 None => log::LevelFilter::Info,
                 Some(level) => level.parse().map_err(|_| ConfigError::new("GATEWRIGHT_LOG", "must be off, error, warn, info, debug or trace"))?,
             },
+            brand: brand(&get)?,
         })
     }
+}
+
+fn brand(get: &dyn Fn(&str) -> Option<String>) -> Result<Brand, ConfigError> {
+    let default = Brand::default();
+    let name = get("GATEWRIGHT_BRAND_NAME").unwrap_or(default.name);
+    if name.chars().count() > 60 || name.chars().any(char::is_control) {
+        return Err(ConfigError::new("GATEWRIGHT_BRAND_NAME", "must be at most 60 characters without control characters"));
+    }
+    let logo_url = get("GATEWRIGHT_BRAND_LOGO_URL");
+    let is_plain = |url: &String| url.starts_with("https://") && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>;,".contains(&byte));
+    if !logo_url.as_ref().is_none_or(is_plain) {
+        return Err(ConfigError::new("GATEWRIGHT_BRAND_LOGO_URL", "must be an https URL"));
+    }
+    let color = get("GATEWRIGHT_BRAND_COLOR").unwrap_or(default.color);
+    let is_color = color.strip_prefix('#').is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_color { Ok(Brand { name, logo_url, color }) } else { Err(ConfigError::new("GATEWRIGHT_BRAND_COLOR", "must be #rrggbb")) }
 }
 
 fn switch(variable: &'static str, value: Option<String>, default: bool) -> Result<bool, ConfigError> {
@@ -131,6 +151,8 @@ mod tests {
             ("GATEWRIGHT_PASSWORD_GRANT", "ON", "GATEWRIGHT_PASSWORD_GRANT must be on or off"),
             ("GATEWRIGHT_FEED_SECONDS", "0", "GATEWRIGHT_FEED_SECONDS must be 1 to 300"),
             ("GATEWRIGHT_AUTHORIZER_RESPONSE", "iam", "GATEWRIGHT_AUTHORIZER_RESPONSE must be policy or simple"),
+            ("GATEWRIGHT_BRAND_COLOR", "red", "GATEWRIGHT_BRAND_COLOR must be #rrggbb"),
+            ("GATEWRIGHT_BRAND_LOGO_URL", "http://x.example/l.png", "GATEWRIGHT_BRAND_LOGO_URL must be an https URL"),
             ("GATEWRIGHT_LOG", "loud", "GATEWRIGHT_LOG must be off, error, warn, info, debug or trace"),
         ] {
             assert_eq!(read(&[(name, value), ("GATEWRIGHT_ISSUER", "https://as.example")]).unwrap_err(), sentence);

@@ -39,6 +39,7 @@ pub struct ProxyEvent {
 struct RequestContext {
     stage: Option<String>,
     http: Option<HttpContext>,
+    identity: Option<Identity>,
     elb: Option<IgnoredAny>,
 }
 
@@ -46,6 +47,14 @@ struct RequestContext {
 #[serde(default)]
 struct HttpContext {
     method: Option<String>,
+    #[serde(rename = "sourceIp")]
+    source_ip: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Identity {
+    source_ip: Option<String>,
 }
 
 /// The way an event came, which its answer has to go back.
@@ -84,6 +93,12 @@ impl ProxyEvent {
             (false, Some(_)) => Shape::Alb { multi_value: self.multi_value_headers.is_some() },
             (false, None) => Shape::V1,
         };
+        let source = match (&context.http, &context.identity) {
+            (Some(http), _) if is_v2 => http.source_ip.as_deref(),
+            (_, Some(identity)) => identity.source_ip.as_deref(),
+            _ => None,
+        };
+        let source = source.and_then(|address| address.parse().ok());
         let method = if is_v2 { context.http.and_then(|http| http.method) } else { self.http_method };
         let path = if is_v2 { self.raw_path } else { self.path };
         let (Some(method), Some(path)) = (method, path) else { return Err(Unreadable::NotHttp) };
@@ -114,7 +129,7 @@ impl ProxyEvent {
             }
             (_, Some(_)) => return Err(unreadable("isBase64Encoded is neither true nor false")),
         };
-        Ok((Request { method, path, query, headers, body }, shape))
+        Ok((Request { method, path, query, headers, body, source }, shape))
     }
 }
 
@@ -151,7 +166,7 @@ fn pairs(parameters: impl Iterator<Item = (String, Vec<String>)>, shape: Shape) 
 }
 
 /// The headers that an endpoint looks at; every other one is passed over.
-const USED_HEADERS: [&str; 7] = ["authorization", "content-type", "content-encoding", "cookie", "if-match", "if-none-match", "origin"];
+const USED_HEADERS: [&str; 8] = ["authorization", "content-type", "content-encoding", "cookie", "if-match", "if-none-match", "origin", "sec-purpose"];
 
 /// A header map of either form: a value, or a list of values, under a name of any case.
 #[derive(Debug, Default)]

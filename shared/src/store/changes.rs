@@ -296,7 +296,7 @@ fn client_item(client: &Client) -> Result<Item, StoreError> {
     Ok(builder.listed(CLIENTS_LIST.to_owned(), client.client_id.to_string()).build())
 }
 
-fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
+pub(crate) fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
     let claims = &record.claims;
     let list = token_list(&claims.client_id, token_list_of(&claims.jti));
     let builder = ItemBuilder::new(Key::Token(&claims.jti)).doc(record)?.ttl(claims.exp.plus(3_600));

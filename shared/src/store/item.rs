@@ -12,8 +12,10 @@ use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::{AuditEvent, Changed};
 use crate::oauth::client::Client;
+use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
+use crate::oauth::sign_in::{Attempts, Consent, Session};
 use crate::oauth::time::Timestamp;
 use crate::oauth::user::{Group, User};
 
@@ -116,6 +118,14 @@ pub enum SchemaItem {
     User(Box<User>),
     /// A group.
     Group(Group),
+    /// A grant.
+    Grant(Box<Grant>),
+    /// A session.
+    Session(Session),
+    /// What a user has allowed a client.
+    Consent(Consent),
+    /// Failed sign-ins.
+    Attempts(Attempts),
     /// The key set.
     Keys(KeySet),
     /// A token's record.
@@ -150,6 +160,10 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
         "privileges" => SchemaItem::Privilege(Box::new(doc(&item)?)),
         "user" => SchemaItem::User(Box::new(doc(&item)?)),
         "group" => SchemaItem::Group(doc(&item)?),
+        "grant" => SchemaItem::Grant(Box::new(doc(&item)?)),
+        "session" => SchemaItem::Session(doc(&item)?),
+        "consent" => SchemaItem::Consent(doc(&item)?),
+        "attempts" => SchemaItem::Attempts(doc(&item)?),
         "keys" => SchemaItem::Keys(doc(&item)?),
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),

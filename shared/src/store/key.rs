@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::oauth::grant::GrantId;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
 use crate::oauth::user::UserId;
@@ -59,6 +60,19 @@ pub enum Key<'a> {
         /// The group.
         group: &'a str,
     },
+    /// A grant.
+    Grant(&'a GrantId),
+    /// What a user has allowed a client before.
+    Consent {
+        /// The user.
+        user_id: &'a UserId,
+        /// The client.
+        client: &'a ClientId,
+    },
+    /// A browser's session, by the digest of its cookie.
+    Session(&'a str),
+    /// Failed sign-ins of one account or one source.
+    Attempts(&'a str),
     /// The public halves and the dates of all signing keys.
     Keys,
     /// The sealed private half of one signing key.
@@ -113,6 +127,10 @@ impl Key<'_> {
             Self::Username { realm, canonical } => format!("username#{realm}#{canonical}"),
             Self::Group(name) => format!("group#{name}"),
             Self::AssignedUser { client, since, .. } | Self::AssignedGroup { client, since, .. } => assignments_partition(client, *since),
+            Self::Grant(id) => format!("grant#{}", id.as_str()),
+            Self::Consent { user_id, .. } => format!("consent#{}", user_id.as_str()),
+            Self::Session(digest) => format!("session#{digest}"),
+            Self::Attempts(whose) => format!("attempts#{whose}"),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(kid) => format!("key#{kid}"),
             Self::Token(jti) => format!("token#{jti}"),
@@ -139,6 +157,10 @@ impl Key<'_> {
             Self::Group(_) => "group".to_owned(),
             Self::AssignedUser { user_id, .. } => format!("user#{}", user_id.as_str()),
             Self::AssignedGroup { group, .. } => format!("group#{group}"),
+            Self::Grant(_) => "grant".to_owned(),
+            Self::Consent { client, .. } => client.to_string(),
+            Self::Session(_) => "session".to_owned(),
+            Self::Attempts(_) => "attempts".to_owned(),
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(_) => "key".to_owned(),
             Self::Token(_) => "token".to_owned(),

@@ -6,6 +6,7 @@
 mod access;
 mod changes;
 mod definition;
+mod grants;
 mod item;
 mod key;
 mod listing;

@@ -11,9 +11,11 @@ use super::{Store, StoreError, unavailable};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::Apis;
 use crate::oauth::client::Client;
+use crate::oauth::grant::{Grant, GrantId};
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
+use crate::oauth::sign_in::{Attempts, Consent, Session};
 use crate::oauth::user::{Group, User, UserId};
 
 /// How often keys that DynamoDB left unprocessed are asked for again.
@@ -165,6 +167,38 @@ impl Found {
     /// Where the item cannot be read.
     pub fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
         self.get(&Key::Group(name)).map(doc).transpose()
+    }
+
+    /// The grant of this id, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        self.get(&Key::Grant(grant_id)).map(doc).transpose()
+    }
+
+    /// The session of this cookie's digest, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn session(&self, digest: &str) -> Result<Option<Session>, StoreError> {
+        self.get(&Key::Session(digest)).map(doc).transpose()
+    }
+
+    /// What this user allowed this client before, if it was asked for and is there.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn consent(&self, user_id: &UserId, client: &ClientId) -> Result<Option<Consent>, StoreError> {
+        self.get(&Key::Consent { user_id, client }).map(doc).transpose()
+    }
+
+    /// The failed sign-ins of this account or source, if they were asked for and there were any.
+    ///
+    /// # Errors
+    /// Where the item cannot be read.
+    pub fn attempts(&self, whose: &str) -> Result<Option<Attempts>, StoreError> {
+        self.get(&Key::Attempts(whose)).map(doc).transpose()
     }
 
     /// The number attribute `name` of an item, if both are there.

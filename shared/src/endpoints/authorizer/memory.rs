@@ -10,6 +10,7 @@ use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::Changed;
 use crate::oauth::client::Client;
 use crate::oauth::gates::Call;
+use crate::oauth::grant::Grant;
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::time::Timestamp;
@@ -63,6 +64,8 @@ pub struct SeenToken {
     pub kid: Option<String>,
     /// What the table knew of it.
     pub recorded: Recorded,
+    /// The grant that it comes from, as it was then; the feed says when it is revoked.
+    pub grant: Option<Grant>,
     /// Everything that it opens, as a policy.
     pub written: Written,
 }
@@ -176,7 +179,7 @@ impl Memory {
     /// Forgets what the entries say has changed. `now` is when the feed began to be read.
     pub fn apply(&self, entries: Vec<(String, Changed)>, now: Timestamp) {
         let mut state = self.state();
-        let mut revoked = HashSet::new();
+        let (mut revoked, mut ended) = (HashSet::new(), HashSet::new());
         state.generation += u64::from(!entries.is_empty());
         for (place, changed) in entries {
             match changed {
@@ -188,6 +191,7 @@ impl Memory {
                 // A group may have been assigned to a client that its members use.
                 Changed::Group { name } => state.people.retain(|_, person| !person.user.metadata.groups.contains(&name)),
                 Changed::Token { jti } => drop(revoked.insert(jti)),
+                Changed::Grant { grant_id } => drop(ended.insert(grant_id)),
                 Changed::Apis => {
                     state.apis = None;
                     state.tables.clear();
@@ -200,8 +204,9 @@ impl Memory {
             }
             state.applied.insert(place);
         }
-        if !revoked.is_empty() {
-            state.tokens.retain(|_, seen| !revoked.contains(&seen.claims.jti));
+        if !revoked.is_empty() || !ended.is_empty() {
+            let is_ended = |seen: &SeenToken| seen.claims.grant_id.as_ref().is_some_and(|grant_id| ended.contains(grant_id));
+            state.tokens.retain(|_, seen| !revoked.contains(&seen.claims.jti) && !is_ended(seen));
         }
         state.followed_to = Some(now);
         let oldest = format!("{:012}", now.minus(2 * FEED_OVERLAP + FORGET_AFTER).unix());

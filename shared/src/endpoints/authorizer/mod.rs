@@ -138,7 +138,7 @@ impl Endpoint {
                 claims: &seen.claims,
                 recorded: seen.recorded,
                 key_is_trusted: seen.kid.as_deref().is_none_or(|kid| self.keyring.set().trusts(kid, now)),
-                parties: Parties { client: sight.client.as_deref(), person: sight.person.as_deref() },
+                parties: Parties { client: sight.client.as_deref(), person: sight.person.as_deref(), grant: seen.grant.as_ref() },
             },
         };
         let protection = asked.call.protection(&sight.apis, sight.table.as_deref());
@@ -201,6 +201,7 @@ impl Endpoint {
             let user_id = claims.user_id();
             person = user_id.as_ref().and_then(|user_id| self.memory.person(user_id, &claims.client_id));
             batch = batch.with_some(user_id.as_ref().filter(|_| person.is_none()).map(Key::User));
+            batch = batch.with_some(claims.grant_id.as_ref().filter(|_| known.token.is_none()).map(Key::Grant));
         } else if let Some(digest) = &opaque {
             batch = batch.with(Key::Token(digest));
         }
@@ -214,7 +215,7 @@ impl Endpoint {
             let record = found.token(digest)?.filter(|record| record.format == AccessTokenFormat::Opaque);
             if let Some(record) = &record {
                 let user_id = record.claims.user_id();
-                let batch = self.store.batch().with(Key::Client(&record.claims.client_id)).with_some(user_id.as_ref().map(Key::User));
+                let batch = self.store.batch().with(Key::Client(&record.claims.client_id)).with_some(user_id.as_ref().map(Key::User)).with_some(record.claims.grant_id.as_ref().map(Key::Grant));
                 found.extend(batch.read().await?);
             }
             genuine = Some(record.map(|record| (record.claims, None)).ok_or(TokenFault::Unknown));
@@ -235,7 +236,8 @@ impl Endpoint {
                     Some(ref seen) => Arc::clone(seen),
                     None => {
                         let recorded = Recorded::of(found.token(&claims.jti)?.as_ref());
-                        Arc::new(SeenToken { claims, kid, recorded, written: Written::default() })
+                        let grant = claims.grant_id.as_ref().map_or(Ok(None), |grant_id| found.grant(grant_id))?;
+                        Arc::new(SeenToken { claims, kid, recorded, grant, written: Written::default() })
                     }
                 };
                 (Some(Ok(seen)), client)

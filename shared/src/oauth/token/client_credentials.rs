@@ -47,6 +47,8 @@ pub fn decide(request: &Request, client: &AuthenticatedClient, apis: &Apis, fres
         iat: issued_at,
         exp: issued_at.plus(life),
         roles: client.metadata.roles.clone(),
+        grant_id: None,
+        of_user: serde_json::Map::new(),
     };
     Ok(issue(claims, client.metadata.access_token_format, api.signing_alg, api.token_records, fresh))
 }
@@ -58,7 +60,7 @@ mod tests {
     use super::super::super::client::fixture::client;
     use super::super::super::client_auth::{Credentials, authenticate};
     use super::super::super::time::Timestamp;
-    use super::super::{IssuedForm, TokenRequest, decide};
+    use super::super::{Facts, IssuedForm, TokenRequest, decide};
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_unix(5_000);
@@ -73,7 +75,9 @@ mod tests {
         let (client, secret) = client(json);
         let form = Form::parse(format!("client_id=c1&client_secret={}&{body}", secret.expose()).as_bytes()).unwrap();
         let client = authenticate(&Credentials::parse(&[], &form)?, Some(client), NOW)?;
-        decide(&TokenRequest::parse(&form)?, &client, &Apis::new(vec![orders], 1), &Fresh::new(NOW, [3; 32]))
+        let apis = Apis::new(vec![orders], 1);
+        let facts = Facts { client: &client, apis: &apis, grant: None, person: None, raced: false };
+        decide(&TokenRequest::parse(&form, false)?, &facts, &Fresh::new(NOW, [3; 32])).answer
     }
 
     const GRANT: &str = "grant_type=client_credentials";

@@ -2,22 +2,33 @@
 
 use serde::Serialize;
 
-use super::access_token::{Claims, TokenRecord};
-use super::api::{Apis, SigningAlg, TokenRecords};
-use super::client::{AccessTokenFormat, GrantType};
+use super::access_token::{Claims, SubjectType, TokenRecord};
+use super::api::{Api, Apis, SigningAlg, TokenRecords};
+use super::client::{AccessTokenFormat, Client, GrantType};
 use super::client_auth::AuthenticatedClient;
 use super::error::TokenError;
 use super::form::Form;
 use super::fresh::Fresh;
+use super::grant::{Grant, GrantId, GrantToken, REFRESH_LIFE};
 use super::secret::OpaqueToken;
+use super::user::Person;
 
+pub mod authorization_code;
 pub mod client_credentials;
+pub mod password;
+pub mod refresh_token;
 
 /// An access token request, read in full: one variant per grant type.
 #[derive(Debug)]
 pub enum TokenRequest {
+    /// RFC 6749 §4.1.3, RFC 7636 §4.5.
+    AuthorizationCode(authorization_code::Request),
     /// RFC 6749 §4.4.2.
     ClientCredentials(client_credentials::Request),
+    /// RFC 6749 §4.3.2.
+    Password(password::Request),
+    /// RFC 6749 §6.
+    RefreshToken(refresh_token::Request),
 }
 
 impl TokenRequest {
@@ -25,9 +36,12 @@ impl TokenRequest {
     ///
     /// # Errors
     /// `invalid_request` without a grant type, `unsupported_grant_type` for one that the server does not offer.
-    pub fn parse(form: &Form) -> Result<Self, TokenError> {
+    pub fn parse(form: &Form, with_password: bool) -> Result<Self, TokenError> {
         match form.required("grant_type")? {
+            "authorization_code" => authorization_code::Request::parse(form).map(Self::AuthorizationCode),
             "client_credentials" => Ok(Self::ClientCredentials(client_credentials::Request::parse(form))),
+            "password" if with_password => password::Request::parse(form).map(Self::Password),
+            "refresh_token" => refresh_token::Request::parse(form).map(Self::RefreshToken),
             _ => Err(TokenError::UnsupportedGrantType),
         }
     }
@@ -35,14 +49,59 @@ impl TokenRequest {
     /// The grant type asked for.
     pub fn grant_type(&self) -> GrantType {
         match self {
+            Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::Password(_) => GrantType::Password,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+        }
+    }
+
+    /// The grant that has to be loaded before the request can be decided.
+    pub fn grant_id(&self) -> Option<&GrantId> {
+        match self {
+            Self::AuthorizationCode(request) => request.code.as_ref().map(|code| &code.grant_id),
+            Self::RefreshToken(request) => request.token.as_ref().map(|token| &token.grant_id),
+            Self::ClientCredentials(_) | Self::Password(_) => None,
         }
     }
 }
 
 /// The grant types that the token endpoint offers, as metadata lists them.
-pub const GRANT_TYPES: [&str; 1] = [GRANT_CLIENT_CREDENTIALS];
-const GRANT_CLIENT_CREDENTIALS: &str = "client_credentials";
+pub fn grant_types(with_password: bool) -> Vec<&'static str> {
+    let always = [GrantType::AuthorizationCode, GrantType::ClientCredentials, GrantType::RefreshToken];
+    always.into_iter().chain(with_password.then_some(GrantType::Password)).map(GrantType::as_str).collect()
+}
+
+/// What a request is decided from, beside itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who asks.
+    pub client: &'a AuthenticatedClient,
+    /// Every Api.
+    pub apis: &'a Apis,
+    /// The grant of the code or refresh token, if it exists.
+    pub grant: Option<&'a Grant>,
+    /// The user whom it is about, if they exist: the grant's, or the one whose password was right.
+    pub person: Option<&'a Person>,
+    /// Whether this request was decided before, from a grant that another request has changed since.
+    pub raced: bool,
+}
+
+/// What becomes of the grant, and what the client gets. The two are independent: a replayed code changes the grant *and* is refused.
+#[derive(Debug)]
+#[must_use]
+pub struct Decision {
+    /// The grant as it is to be; `None`: as it is.
+    pub change: Option<Grant>,
+    /// What is issued once that is written.
+    pub answer: Result<Issued, TokenError>,
+}
+
+impl From<Result<Issued, TokenError>> for Decision {
+    fn from(answer: Result<Issued, TokenError>) -> Self {
+        Self { change: None, answer }
+    }
+}
 
 /// A token that may be issued: what to write first, and what to answer then.
 #[derive(Debug)]
@@ -53,6 +112,8 @@ pub struct Issued {
     pub form: IssuedForm,
     /// What the table must hold before the token is shown; `None` where the Api records only revocations.
     pub record: Option<TokenRecord>,
+    /// The refresh token that goes with it.
+    pub refresh_token: Option<GrantToken>,
 }
 
 /// The form of an issued token.
@@ -75,19 +136,62 @@ pub struct TokenResponse<'a> {
     pub expires_in: u64,
     /// What was granted.
     pub scope: &'a str,
+    /// The next refresh token, where the grant gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
 }
 
 /// Decides a token request.
-///
-/// # Errors
-/// Why this client gets no such token.
-pub fn decide(request: &TokenRequest, client: &AuthenticatedClient, apis: &Apis, fresh: &Fresh) -> Result<Issued, TokenError> {
-    if !client.may_use(request.grant_type()) {
-        return Err(TokenError::UnauthorizedClient);
+pub fn decide(request: &TokenRequest, facts: &Facts<'_>, fresh: &Fresh) -> Decision {
+    if !facts.client.may_use(request.grant_type()) {
+        return Err(TokenError::UnauthorizedClient).into();
     }
     match request {
-        TokenRequest::ClientCredentials(request) => client_credentials::decide(request, client, apis, fresh),
+        TokenRequest::AuthorizationCode(request) => authorization_code::decide(request, facts, fresh),
+        TokenRequest::ClientCredentials(request) => client_credentials::decide(request, facts.client, facts.apis, fresh).into(),
+        TokenRequest::Password(request) => password::decide(request, facts, fresh).into(),
+        TokenRequest::RefreshToken(request) => refresh_token::decide(request, facts, fresh),
     }
+}
+
+/// An access token that speaks for a user: the same for every grant that has one.
+fn issue_for(person: &Person, (aud, scope): (&Api, String), grant_id: Option<&GrantId>, client: &Client, fresh: &Fresh) -> Issued {
+    let api = &aud.metadata;
+    let life = client.metadata.access_token_ttl.unwrap_or(u64::MAX).min(api.access_token_ttl);
+    // In the very second in which earlier tokens were revoked a new one must outlive that: it is dated one second on.
+    let issued_at = fresh.now.max(client.tokens_valid_from).max(person.user.valid_from);
+    let claims = Claims {
+        jti: fresh.id("jti"),
+        client_id: client.client_id.clone(),
+        sub: person.user.user_id.as_str().to_owned(),
+        sub_type: SubjectType::User,
+        aud: api.audience.clone(),
+        scope,
+        iat: issued_at,
+        exp: issued_at.plus(life),
+        roles: person.roles.clone(),
+        grant_id: grant_id.cloned(),
+        of_user: person.user.metadata.claims.clone(),
+    };
+    issue(claims, client.metadata.access_token_format, api.signing_alg, api.token_records, fresh)
+}
+
+/// The user of a grant, if they may still use the client (I-13, RT-10, TE-30).
+///
+/// # Errors
+/// `invalid_grant`: the operator's log says why.
+fn user_of<'a>(grant: &Grant, facts: &Facts<'a>) -> Result<&'a Person, TokenError> {
+    let person = facts.person.filter(|person| person.user.user_id == grant.user_id && person.is_of(facts.client));
+    let person = person.ok_or(TokenError::InvalidGrant("user_inactive"))?;
+    if grant.created_at < person.user.valid_from || grant.created_at < facts.client.tokens_valid_from {
+        return Err(TokenError::InvalidGrant("grant_revoked"));
+    }
+    if person.may_use(facts.client) { Ok(person) } else { Err(TokenError::InvalidGrant("user_not_assigned")) }
+}
+
+/// How long a refresh token of this client lives, in seconds; `None`: it gets none.
+fn refresh_life(client: &Client) -> Option<u64> {
+    client.may_use(GrantType::RefreshToken).then(|| client.metadata.refresh_token_ttl.unwrap_or(REFRESH_LIFE))
 }
 
 /// The form and the record of a token for `claims`: the same for every grant.
@@ -103,5 +207,5 @@ fn issue(mut claims: Claims, format: AccessTokenFormat, alg: SigningAlg, records
     // An opaque token is nothing without its record.
     let is_recorded = records == TokenRecords::Full || format == AccessTokenFormat::Opaque;
     let record = is_recorded.then(|| TokenRecord { claims: claims.clone(), format, revoked_at: None });
-    Issued { claims, form, record }
+    Issued { claims, form, record, refresh_token: None }
 }

@@ -1,0 +1,459 @@
+//! `/oauth2/authorize`: the authorization endpoint (RFC 6749 §3.1), with sign-in and consent.
+//!
+//! Nothing is kept of a request until it is allowed. The pages carry it, together with a proof that it was made for this browser; each step
+//! reads it again from the start, against the table as it is then. Its id becomes the grant's, and a grant is written only where
+//! there is none: so a request is allowed once.
+
+mod pages;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{ORIGIN, SET_COOKIE};
+use http::{HeaderValue, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+
+pub use pages::Brand;
+use pages::{AskedScope, ConsentPage, FaultPage, SignInPage, nonce, page, plain, see_other, without_body};
+
+use super::request::Request;
+use super::respond::{self, Refusal, Response};
+use super::sign_in::{SignIn, Try, sign_in};
+use crate::oauth::api::{Api, Apis};
+use crate::oauth::authorize::{AuthorizationRequest, AuthorizeError, PageFault, Parameters, encoded};
+use crate::oauth::change::AuditEvent;
+use crate::oauth::client::{Client, ClientType};
+use crate::oauth::form::Form;
+use crate::oauth::fresh::Fresh;
+use crate::oauth::grant::{Allowed, Grant, GrantId};
+use crate::oauth::ids::Issuer;
+use crate::oauth::password::Password;
+use crate::oauth::sign_in::{Consent, Cookie, SESSION_LIFE, Session};
+use crate::oauth::time::Timestamp;
+use crate::oauth::user::{Person, User};
+use crate::store::{Commit, Found, Key, Store, StoreError};
+
+/// How long a page may lie before it is used, in seconds.
+const PAGE_LIFE: u64 = 900;
+
+/// The path of the endpoint under the issuer.
+const PATH: &str = "/oauth2/authorize";
+
+/// The endpoint and what it needs: clients, Apis, users, groups and assignments (read), sessions, consents, failed sign-ins (read, write),
+/// grants (write).
+pub struct Endpoint {
+    /// The table.
+    pub store: Store,
+    /// This server.
+    pub issuer: Issuer,
+    /// How the pages look.
+    pub brand: Brand,
+}
+
+/// A request on its way through the pages.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    /// Names it, and the grant that it may become.
+    id: GrantId,
+    /// When its page was made.
+    at: Timestamp,
+    /// Its parameters, as they came.
+    parameters: Vec<(String, String)>,
+}
+
+/// A request that is right, and whose client is.
+struct Asked {
+    client: Client,
+    apis: Apis,
+    request: AuthorizationRequest,
+    pending: Pending,
+}
+
+/// The cookies of a browser.
+struct Browser {
+    browser: Option<Cookie>,
+    session: Option<Cookie>,
+}
+
+/// An answer that ends the way through the pages early.
+type Ended = Box<Response>;
+
+impl Endpoint {
+    /// Opens the connection to the table at start.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn warm(&self) -> Result<(), StoreError> {
+        self.store.batch().with(Key::Apis).read().await.map(|_| ())
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
+        let answer = match request.path_under(&self.issuer) {
+            PATH => self.answer(&request, &fresh).await,
+            _ => Err(Refusal::NotFound),
+        };
+        let response = answer.unwrap_or_else(|refusal| {
+            log::info!(endpoint = "authorize", reason = refusal.fault(); "authorization refused");
+            match refusal {
+                Refusal::Unavailable(_) => self.unavailable(&fresh),
+                refusal => pages::secured(refusal.response()),
+            }
+        });
+        without_body(&request.method, response)
+    }
+
+    async fn answer(&self, request: &Request, fresh: &Fresh) -> Result<Response, Refusal> {
+        match request.method {
+            // Whoever looks ahead for somebody else sees nothing and starts nothing (AZ-28).
+            Method::GET | Method::HEAD if request.headers.contains_key("sec-purpose") => Ok(respond::empty(StatusCode::NO_CONTENT)),
+            Method::GET | Method::HEAD => self.begin(request, request.query.clone(), fresh).await,
+            Method::POST => {
+                let form = request.form_of_page(&self.issuer, PATH)?;
+                match form.get("action") {
+                    Some(action) => self.go_on(request, action, &form, fresh).await,
+                    None => self.begin(request, form.into_pairs(), fresh).await,
+                }
+            }
+            _ => Err(Refusal::MethodNotAllowed("GET, HEAD, POST")),
+        }
+    }
+
+    /// A request of a client: the sign-in page, the consent page, or at once what the user has allowed before.
+    async fn begin(&self, request: &Request, parameters: Vec<(String, String)>, fresh: &Fresh) -> Result<Response, Refusal> {
+        let id = GrantId::parse(&fresh.id("grant")).ok_or(Refusal::NotFound)?;
+        let pending = Pending { id, at: fresh.now, parameters };
+        let browser = Browser::of(request, self.is_secure());
+        let (asked, found) = match self.asked(pending, browser.session.as_ref(), fresh).await? {
+            Ok(asked) => asked,
+            Err(ended) => return Ok(*ended),
+        };
+        match self.signed_in(&browser, &found, &asked.client, fresh.now).await? {
+            Some(user) => self.ask_or_allow(request, &asked, user, &browser, fresh).await,
+            None => Ok(self.sign_in_page(&asked, &browser, ("", None), StatusCode::OK, fresh)),
+        }
+    }
+
+    /// A button of a page.
+    async fn go_on(&self, request: &Request, action: &str, form: &Form, fresh: &Fresh) -> Result<Response, Refusal> {
+        // A form of another site is nobody's; `null` is what browsers send from a page without a referrer.
+        let origin = request.headers.get(ORIGIN).map(HeaderValue::as_bytes);
+        let is_ours = origin.is_none_or(|origin| origin == b"null" || origin == self.issuer.origin().as_bytes());
+        let browser = Browser::of(request, self.is_secure());
+        let sealed = form.get("request").unwrap_or_default();
+        let pending = Pending::open(sealed).filter(|pending| pending.at <= fresh.now && fresh.now.since(pending.at) < PAGE_LIFE);
+        let has_proof = browser.proof_is_right(sealed, form.get("proof").unwrap_or_default());
+        let Some(pending) = pending.filter(|_| is_ours && has_proof) else {
+            return Ok(self.fault(StatusCode::BAD_REQUEST, ("This page has expired", "It was open for too long, or was made for another browser.", BACK), fresh));
+        };
+        let (asked, found) = match self.asked(pending, browser.session.as_ref(), fresh).await? {
+            Ok(asked) => asked,
+            Err(ended) => return Ok(*ended),
+        };
+        if action == "sign_in" {
+            return self.sign_in(request, form, &asked, &browser, fresh).await;
+        }
+        let again = self.url(&asked.pending);
+        let Some(user) = self.signed_in(&browser, &found, &asked.client, fresh.now).await? else { return Ok(see_other(&again)) };
+        match action {
+            "approve" => {
+                let ticked: Vec<&str> = form.all("allow").collect();
+                self.approve(&asked, user, &ticked, fresh).await
+            }
+            "deny" => Ok(self.to_client(&asked, &AuthorizeError::denied("the user did not allow it"))),
+            "sign_out" => {
+                if let Some(session) = &browser.session {
+                    self.store.end_session(&session.digest()).await?;
+                }
+                let mut response = see_other(&again);
+                self.set_cookie(&mut response, "session", "", 0);
+                Ok(response)
+            }
+            _ => Ok(self.fault(StatusCode::BAD_REQUEST, ("There is no such button", "The form was changed on its way.", BACK), fresh)),
+        }
+    }
+
+    /// Reads a request against the table as it is now, and the session with it.
+    async fn asked(&self, pending: Pending, session: Option<&Cookie>, fresh: &Fresh) -> Result<Result<(Asked, Found), Ended>, StoreError> {
+        let parameters = Parameters(&pending.parameters);
+        let client_id = parameters.client_id();
+        let session = session.map(Cookie::digest);
+        let batch = self.store.batch().with(Key::Apis).with_some(client_id.as_ref().map(Key::Client));
+        let found = batch.with_some(session.as_deref().map(Key::Session)).read().await?;
+        let client = client_id.as_ref().map_or(Ok(None), |client_id| found.client(client_id))?;
+        let redirect = match parameters.redirect(client.as_ref()) {
+            Ok(redirect) => redirect,
+            Err(fault) => return Ok(Err(Box::new(self.page_fault(fault, fresh)))),
+        };
+        let apis = found.apis()?;
+        let Some(client) = client else { return Ok(Err(Box::new(self.page_fault(PageFault::UnknownClient, fresh)))) };
+        match parameters.request(redirect.clone(), &client, &apis) {
+            Ok(request) => Ok(Ok((Asked { client, apis, request, pending }, found))),
+            Err(error) => {
+                log::info!(endpoint = "authorize", client_id = client.client_id.as_str(), reason = error.code; "authorization refused");
+                Ok(Err(Box::new(see_other(&redirect.with_error(&error, &self.issuer)))))
+            }
+        }
+    }
+
+    /// Who is signed in in this browser, if they are of the client's realm.
+    async fn signed_in(&self, browser: &Browser, found: &Found, client: &Client, now: Timestamp) -> Result<Option<User>, StoreError> {
+        let Some(cookie) = &browser.session else { return Ok(None) };
+        let Some(session) = found.session(&cookie.digest())? else { return Ok(None) };
+        let user = self.store.batch().with(Key::User(&session.user_id)).read().await?.user(&session.user_id)?;
+        Ok(user.filter(|user| session.is_alive(user, now) && user.metadata.realm == client.metadata.realm))
+    }
+
+    async fn sign_in(&self, request: &Request, form: &Form, asked: &Asked, browser: &Browser, fresh: &Fresh) -> Result<Response, Refusal> {
+        let username = form.get("username").unwrap_or_default();
+        let password = form.get("password").and_then(Password::presented);
+        let what = Try { realm: asked.client.metadata.realm.as_str(), username, password: password.as_ref(), source: request.source };
+        let user = match sign_in(&self.store, &what, fresh).await? {
+            SignIn::Good(user) => user,
+            SignIn::Wrong => {
+                let alert = "Username or password is wrong.";
+                return Ok(self.sign_in_page(asked, browser, (username, Some(alert)), StatusCode::OK, fresh));
+            }
+            SignIn::Wait(seconds) => {
+                let alert = format!("Too many attempts. Try again in {seconds} seconds.");
+                let mut response = self.sign_in_page(asked, browser, (username, Some(&alert)), StatusCode::TOO_MANY_REQUESTS, fresh);
+                respond::set(&mut response, http::header::RETRY_AFTER, &seconds.to_string());
+                return Ok(response);
+            }
+        };
+        // LO-07: whoever knew the browser's session before knows nothing of this one.
+        if let Some(session) = &browser.session {
+            self.store.end_session(&session.digest()).await?;
+        }
+        let session = Cookie::generate("session", fresh);
+        self.store.put_session(&session.digest(), &Session::of(&user, fresh.now)).await?;
+        let audit = AuditEvent {
+            client_id: Some(asked.client.client_id.clone()),
+            user_id: Some(user.user_id.clone()),
+            ..AuditEvent::done(fresh.now, "user.signed_in", user.user_id.as_str())
+        };
+        self.store.put_audit(&audit, &fresh.id("audit sign_in")).await?;
+        // The page that follows is got, so that going back and reloading post no password.
+        let mut response = see_other(&self.url(&asked.pending));
+        self.set_cookie(&mut response, "session", &session.expose(), SESSION_LIFE);
+        Ok(response)
+    }
+
+    /// The consent page for what was not allowed before, or the code.
+    async fn ask_or_allow(&self, request: &Request, asked: &Asked, user: User, browser: &Browser, fresh: &Fresh) -> Result<Response, Refusal> {
+        let (person, consent) = match self.person(asked, user).await? {
+            Ok(person) => person,
+            Err(ended) => return Ok(*ended),
+        };
+        let api = asked.api()?;
+        let full = |value: &str| format!("{}{value}", api.metadata.audience);
+        let before = consent.as_ref().filter(|consent| consent.client_since == asked.client.created_at);
+        let is_new = |value: &&String| before.is_none_or(|consent| !consent.scopes.contains(&full(value)));
+        // A public client cannot prove that it is the one that was allowed (RFC 8252 §8.6).
+        let is_public = asked.client.metadata.client_type == ClientType::Public;
+        let new: Vec<&String> = asked.request.scope.iter().filter(|value| is_public || is_new(value)).collect();
+        if new.is_empty() && request.method != Method::HEAD {
+            return self.allow(asked, &person, asked.request.scope.clone(), None, fresh).await;
+        }
+        let Some(session) = &browser.session else { return Ok(self.page_fault(PageFault::UnknownClient, fresh)) };
+        let describe = |value: &&'_ String| {
+            let description = api.metadata.scopes.iter().find(|scope| scope.value == **value).map(|scope| scope.description.as_str());
+            description.filter(|description| !description.is_empty()).unwrap_or_default().to_owned()
+        };
+        let titles: Vec<String> = new.iter().map(|value| if describe(value).is_empty() { (*value).clone() } else { describe(value) }).collect();
+        let scopes = new.iter().zip(&titles).map(|(value, title)| AskedScope { value, title, full: full(value) }).collect();
+        let (sealed, nonce) = (asked.pending.sealed(fresh.now), nonce(fresh));
+        let (client_name, username) = (plain(&asked.client.metadata.client_name), plain(&person.user.metadata.username));
+        let template = ConsentPage {
+            brand: &self.brand,
+            nonce: &nonce,
+            action: &self.action(),
+            client_name: &client_name,
+            redirect_origin: asked.request.redirect.origin(),
+            request: &sealed,
+            proof: &session.sign(&sealed),
+            username: &username,
+            scopes,
+        };
+        Ok(page(StatusCode::OK, &template, &nonce, &self.brand, Some(asked.request.redirect.origin())))
+    }
+
+    async fn approve(&self, asked: &Asked, user: User, ticked: &[&str], fresh: &Fresh) -> Result<Response, Refusal> {
+        let (person, consent) = match self.person(asked, user).await? {
+            Ok(person) => person,
+            Err(ended) => return Ok(*ended),
+        };
+        let api = asked.api()?;
+        let full = |value: &str| format!("{}{value}", api.metadata.audience);
+        let mut consent = consent.filter(|consent| consent.client_since == asked.client.created_at).unwrap_or_else(|| Consent {
+            client_id: asked.client.client_id.clone(),
+            client_since: asked.client.created_at,
+            scopes: std::collections::BTreeSet::new(),
+            at: fresh.now,
+        });
+        let is_public = asked.client.metadata.client_type == ClientType::Public;
+        // What the page showed is what it can allow; what was allowed before it did not show.
+        let is_allowed = |value: &&String| ticked.contains(&value.as_str()) || (!is_public && consent.scopes.contains(&full(value)));
+        let scope: Vec<String> = asked.request.scope.iter().filter(is_allowed).cloned().collect();
+        if scope.is_empty() {
+            return Ok(self.to_client(asked, &AuthorizeError::denied("the user allowed nothing of it")));
+        }
+        consent.scopes.extend(scope.iter().map(|value| full(value)));
+        consent.at = fresh.now;
+        self.allow(asked, &person, scope, Some(&consent), fresh).await
+    }
+
+    /// Writes the grant and sends its code to the client.
+    async fn allow(&self, asked: &Asked, person: &Person, scope: Vec<String>, consent: Option<&Consent>, fresh: &Fresh) -> Result<Response, Refusal> {
+        let allowed = Allowed {
+            client_id: &asked.client.client_id,
+            user_id: &person.user.user_id,
+            aud: &asked.request.aud,
+            scope,
+            redirect_uri: asked.request.redirect.uri(),
+            challenge: asked.request.challenge.clone(),
+        };
+        let (grant, code) = Grant::allow(asked.pending.id.clone(), allowed, fresh);
+        let audit = AuditEvent {
+            client_id: Some(grant.client_id.clone()),
+            user_id: Some(grant.user_id.clone()),
+            object: Some(grant.grant_id.as_str().to_owned()),
+            ..AuditEvent::done(fresh.now, "grant.allowed", grant.user_id.as_str())
+        };
+        match self.store.allow(&grant, consent, &audit, fresh).await? {
+            Commit::Done => Ok(see_other(&asked.request.redirect.with_code(&code.expose(), &self.issuer))),
+            Commit::Exists | Commit::Stale => {
+                let used = ("This page was used before", "What it asked for has been allowed already.", BACK);
+                Ok(self.fault(StatusCode::BAD_REQUEST, used, fresh))
+            }
+        }
+    }
+
+    /// The user as the client sees them, if they may use it, and what they allowed it before.
+    async fn person(&self, asked: &Asked, user: User) -> Result<Result<(Person, Option<Consent>), Ended>, StoreError> {
+        let key = Key::Consent { user_id: &user.user_id, client: &asked.client.client_id };
+        let consent = self.store.batch().with(key).read().await?.consent(&user.user_id, &asked.client.client_id)?;
+        let person = self.store.person(user, &asked.client).await?;
+        // I-11: told only after the password was right.
+        if !person.may_use(&asked.client) {
+            return Ok(Err(Box::new(self.to_client(asked, &AuthorizeError::denied("user is not assigned to this application")))));
+        }
+        Ok(Ok((person, consent)))
+    }
+
+    fn to_client(&self, asked: &Asked, error: &AuthorizeError) -> Response {
+        see_other(&asked.request.redirect.with_error(error, &self.issuer))
+    }
+
+    fn sign_in_page(&self, asked: &Asked, browser: &Browser, (username, alert): (&str, Option<&str>), status: StatusCode, fresh: &Fresh) -> Response {
+        let new;
+        let (cookie, is_new) = match &browser.browser {
+            Some(cookie) => (cookie, false),
+            None => {
+                new = Cookie::generate("browser", fresh);
+                (&new, true)
+            }
+        };
+        let (sealed, nonce) = (asked.pending.sealed(fresh.now), nonce(fresh));
+        let client_name = plain(&asked.client.metadata.client_name);
+        let template = SignInPage {
+            brand: &self.brand,
+            nonce: &nonce,
+            action: &self.action(),
+            client_name: &client_name,
+            request: &sealed,
+            proof: &cookie.sign(&sealed),
+            username,
+            alert,
+        };
+        let mut response = page(status, &template, &nonce, &self.brand, Some(asked.request.redirect.origin()));
+        if is_new {
+            self.set_cookie(&mut response, "browser", &cookie.expose(), SESSION_LIFE);
+        }
+        response
+    }
+
+    fn page_fault(&self, fault: PageFault, fresh: &Fresh) -> Response {
+        let (text, advice) = match fault {
+            PageFault::UnknownClient => ("The application that sent you here is not known to this server.", "Nothing was sent anywhere."),
+            PageFault::UnknownRedirect => ("The application asked to be answered at an address that is not its own.", "Nothing was sent there."),
+        };
+        log::info!(endpoint = "authorize", reason = if fault == PageFault::UnknownClient { "unknown_client" } else { "unknown_redirect" }; "authorization refused");
+        self.fault(StatusCode::BAD_REQUEST, ("This link cannot be used", text, advice), fresh)
+    }
+
+    fn unavailable(&self, fresh: &Fresh) -> Response {
+        let text = ("Not available right now", "The server cannot answer at this moment.", "Try again in a moment.");
+        let mut response = self.fault(StatusCode::SERVICE_UNAVAILABLE, text, fresh);
+        respond::set(&mut response, http::header::RETRY_AFTER, "1");
+        response
+    }
+
+    fn fault(&self, status: StatusCode, (title, text, advice): (&str, &str, &str), fresh: &Fresh) -> Response {
+        let nonce = nonce(fresh);
+        page(status, &FaultPage { brand: &self.brand, nonce: &nonce, title, text, advice }, &nonce, &self.brand, None)
+    }
+
+    /// The URL that asks for the same again.
+    fn url(&self, pending: &Pending) -> String {
+        let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
+        format!("{}{PATH}?{}", self.issuer.as_str(), pending.parameters.iter().map(pair).collect::<Vec<_>>().join("&"))
+    }
+
+    fn action(&self) -> String {
+        format!("{}{PATH}", self.issuer.path())
+    }
+
+    fn is_secure(&self) -> bool {
+        self.issuer.as_str().starts_with("https:")
+    }
+
+    /// A cookie for this host alone; on loopback, where there is no TLS, without the prefix that demands it.
+    fn set_cookie(&self, response: &mut Response, name: &str, value: &str, life: u64) {
+        let secure = if self.is_secure() { "; Secure" } else { "" };
+        let cookie = format!("{}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}", cookie_name(name, self.is_secure()));
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+const BACK: &str = "Go back to the application and start again.";
+
+fn cookie_name(name: &str, is_secure: bool) -> String {
+    format!("{}gatewright_{name}", if is_secure { "__Host-" } else { "" })
+}
+
+impl Asked {
+    fn api(&self) -> Result<&Api, Refusal> {
+        self.request.api(&self.apis).ok_or_else(|| Refusal::Unavailable("the api of a request is gone".to_owned()))
+    }
+}
+
+impl Pending {
+    /// The request for a page made at `now`.
+    fn sealed(&self, now: Timestamp) -> String {
+        let shown = Self { id: self.id.clone(), at: now, parameters: self.parameters.clone() };
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&shown).unwrap_or_default())
+    }
+
+    fn open(sealed: &str) -> Option<Self> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()
+    }
+}
+
+impl Browser {
+    fn of(request: &Request, is_secure: bool) -> Self {
+        let cookie = |name: &str| {
+            let name = cookie_name(name, is_secure);
+            let headers = request.headers.get_all(http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+            let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+            pairs.find(|(own, _)| *own == name).and_then(|(_, value)| Cookie::parse(value))
+        };
+        Self { browser: cookie("browser"), session: cookie("session") }
+    }
+
+    /// Whether a page with this content was made for this browser: for its session, or before it had one.
+    fn proof_is_right(&self, content: &str, proof: &str) -> bool {
+        [&self.browser, &self.session].into_iter().flatten().any(|cookie| cookie.signed(content, proof))
+    }
+}

@@ -1,0 +1,74 @@
+//! Refreshing an access token (RFC 6749 §6), with rotation (RFC 9700 §4.14.2).
+
+use super::super::api::Api;
+use super::super::authorize::without_offline_access;
+use super::super::error::TokenError;
+use super::super::form::Form;
+use super::super::fresh::Fresh;
+use super::super::grant::{Grant, GrantFault, GrantToken, Kind, REFRESH_LIFE};
+use super::{Decision, Facts, Issued, issue_for, user_of};
+
+/// The parameters of the grant.
+#[derive(Debug)]
+pub struct Request {
+    /// The refresh token; `None`: it has not the shape of one.
+    pub token: Option<GrantToken>,
+    scope: Option<String>,
+    resources: Vec<String>,
+}
+
+impl Request {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// `invalid_request` without a refresh token.
+    pub fn parse(form: &Form) -> Result<Self, TokenError> {
+        Ok(Self {
+            token: GrantToken::parse(Kind::Refresh, form.required("refresh_token")?),
+            scope: form.get("scope").map(without_offline_access).filter(|scope| !scope.is_empty()),
+            resources: form.all("resource").map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Decides the request. A request that is refused for what it asks leaves the refresh token as it is.
+pub fn decide(request: &Request, facts: &Facts<'_>, fresh: &Fresh) -> Decision {
+    let Some((token, grant)) = request.token.as_ref().zip(facts.grant) else { return Err(GrantFault::Unknown.into()).into() };
+    let life = facts.client.metadata.refresh_token_ttl.unwrap_or(REFRESH_LIFE);
+    let change = grant.refresh(token, &facts.client.client_id, life, fresh);
+    let refresh_token = match change.answer {
+        Ok(refresh_token) => refresh_token,
+        Err(fault) => return Decision { change: change.grant, answer: Err(fault.into()) },
+    };
+    let issued = user_of(grant, facts).and_then(|person| {
+        let api = facts.apis.of_audience(&grant.aud).ok_or(TokenError::InvalidGrant("api_gone"))?;
+        let scope = narrowed(request, grant, api, facts)?;
+        Ok(issue_for(person, (api, scope), Some(&grant.grant_id), facts.client, fresh))
+    });
+    match issued {
+        Ok(issued) => Decision { change: change.grant, answer: Ok(Issued { refresh_token, ..issued }) },
+        Err(error) => Err(error).into(),
+    }
+}
+
+/// The scope of the new token: what is asked for of what was granted, or all of it; never what the client may not have any more.
+fn narrowed(request: &Request, grant: &Grant, api: &Api, facts: &Facts<'_>) -> Result<String, TokenError> {
+    //= https://www.rfc-editor.org/rfc/rfc6749#section-6
+    //# The requested scope MUST NOT include any scope not originally granted by the resource owner, and if omitted is treated as equal to
+    //# the scope originally granted by the resource owner.
+    let audience = api.metadata.audience.as_str();
+    if request.resources.iter().any(|resource| resource != audience) {
+        return Err(TokenError::InvalidTarget("the grant is for another resource".into()));
+    }
+    let allowed = |value: &str| facts.client.metadata.scopes.iter().any(|full| full.strip_prefix(audience) == Some(value));
+    let values: Vec<&str> = match &request.scope {
+        // A full scope or a bare value: the audience is known.
+        Some(scope) => scope.split(' ').map(|value| value.strip_prefix(audience).unwrap_or(value)).collect(),
+        None => grant.scope.iter().map(String::as_str).filter(|value| allowed(value)).collect(),
+    };
+    match values.iter().find(|value| !grant.scope.iter().any(|granted| granted == *value) || !allowed(value)) {
+        Some(value) => Err(TokenError::InvalidScope(format!("the scope {value} was not granted").into())),
+        None if values.is_empty() => Err(TokenError::InvalidGrant("scopes_gone")),
+        None => Ok(values.join(" ")),
+    }
+}

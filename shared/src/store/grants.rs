@@ -1,0 +1,101 @@
+//! Grants, consents, sessions and failed sign-ins.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::changes::token_item;
+use super::item::ItemBuilder;
+use super::key::Key;
+use super::write::{Commit, Expect, Transaction};
+use super::{Store, StoreError};
+use crate::oauth::access_token::TokenRecord;
+use crate::oauth::api::LONGEST_TOKEN_LIFE;
+use crate::oauth::change::{AuditEvent, Changed};
+use crate::oauth::fresh::Fresh;
+use crate::oauth::grant::{Grant, Phase};
+use crate::oauth::sign_in::{Attempts, Consent, FORGIVEN_AFTER, Session};
+use crate::oauth::user::UserId;
+
+impl Store {
+    /// Writes a new grant and remembers the consent to it. `Exists`: the request was allowed before.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn allow(&self, grant: &Grant, consent: Option<&Consent>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let mut transaction = Transaction::default().put(&self.table, grant_item(grant)?, Expect::Absent)?;
+        if let Some(consent) = consent {
+            let item = ItemBuilder::new(Key::Consent { user_id: &grant.user_id, client: &consent.client_id }).doc(consent)?.build();
+            transaction = transaction.put(&self.table, item, Expect::Anything)?;
+        }
+        self.transact(self.noted(transaction, None, audit, fresh)?).await
+    }
+
+    /// Changes a grant that is still as it was read, and writes the record of the token that goes with the change.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn change_grant(&self, grant: &Grant, record: Option<&TokenRecord>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let next = grant.next_version();
+        let mut transaction = Transaction::default().put(&self.table, grant_item(&next)?, Expect::Version(grant.version))?;
+        if let Some(record) = record {
+            transaction = transaction.put(&self.table, token_item(record)?, Expect::Anything)?;
+        }
+        let changed = matches!(grant.phase, Phase::Revoked { .. }).then(|| Changed::Grant { grant_id: grant.grant_id.clone() });
+        self.transact(self.noted(transaction, changed.as_ref(), audit, fresh)?).await
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn put_session(&self, digest: &str, session: &Session) -> Result<(), StoreError> {
+        self.put(ItemBuilder::new(Key::Session(digest)).doc(session)?.ttl(session.expires_at).build()).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn end_session(&self, digest: &str) -> Result<(), StoreError> {
+        self.remove(Key::Session(digest)).await
+    }
+
+    /// Notes a sign-in that is about to be tried; `Stale`: another was tried in the meantime.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn put_attempts(&self, whose: &str, attempts: Attempts) -> Result<Commit, StoreError> {
+        let builder = ItemBuilder::new(Key::Attempts(whose)).doc(&attempts)?.version(attempts.version);
+        let item = builder.ttl(attempts.last_at.plus(2 * FORGIVEN_AFTER)).build();
+        self.transact(Transaction::default().put(&self.table, item, Expect::Version(attempts.version - 1))?).await
+    }
+
+    /// Forgets failed sign-ins after one that succeeded.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn forget_attempts(&self, whose: &str) -> Result<(), StoreError> {
+        self.remove(Key::Attempts(whose)).await
+    }
+
+    /// What a user has allowed, by client.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn consents(&self, user_id: &UserId) -> Result<Vec<Consent>, StoreError> {
+        let partition = format!("consent#{}", user_id.as_str());
+        self.items(&partition, "", "~").await?.iter().map(super::item::doc).collect()
+    }
+
+    async fn remove(&self, key: Key<'_>) -> Result<(), StoreError> {
+        let request = self.client.delete_item().table_name(&self.table);
+        let request = request.key("pk", AttributeValue::S(key.partition())).key("sk", AttributeValue::S(key.sort()));
+        request.send().await.map_err(super::unavailable)?;
+        Ok(())
+    }
+}
+
+fn grant_item(grant: &Grant) -> Result<super::item::Item, StoreError> {
+    // It outlives whatever it gave: a grant that is not found is a grant that is dead.
+    let builder = ItemBuilder::new(Key::Grant(&grant.grant_id)).doc(grant)?.version(grant.version);
+    Ok(builder.ttl(grant.expires_at.plus(LONGEST_TOKEN_LIFE + 3_600)).build())
+}
