@@ -193,8 +193,11 @@ impl PrivilegeMetadata {
         if repeated(&self.roles) {
             faults.push(Invalid::new("/roles", "names a role twice"));
         }
-        if self.subjects.is_empty() || self.subjects.len() > 2 {
-            faults.push(Invalid::new("/subjects", "must be user, client or both"));
+        if repeated(&self.scopes) {
+            faults.push(Invalid::new("/scopes", "names a scope twice"));
+        }
+        if self.subjects.is_empty() || repeated(&self.subjects) {
+            faults.push(Invalid::new("/subjects", "must be user, client or both, each once"));
         }
         if self.access == PrivilegeAccess::Public && !(self.roles.is_empty() && self.scopes.is_empty()) {
             faults.push(Invalid::new("/access", "a public privilege asks for no roles and no scopes"));

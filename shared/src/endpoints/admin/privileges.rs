@@ -67,8 +67,10 @@ impl Context<'_> {
             // A list that is absent by default is taken back to that by null.
             body::merge(&mut members, patch.clone());
             let metadata = read(members)?;
-            if (&metadata.name, &metadata.api) != (&was.metadata.name, &was.metadata.api) {
-                return Err(vec![Invalid::new("", "name and api cannot be changed, make another privilege")].into());
+            for (pointer, is, was) in [("/name", &metadata.name, &was.metadata.name), ("/api", &metadata.api, &was.metadata.api)] {
+                if is != was {
+                    return Err(vec![Invalid::new(pointer, "cannot be changed, make another privilege")].into());
+                }
             }
             let access = self.access(&metadata.api).await?;
             let metadata = metadata.checked(&access.apis)?;
