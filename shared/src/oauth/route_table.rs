@@ -61,13 +61,13 @@ impl Matched<'_> {
     pub fn lost_because(&self, winner: &Matched<'_>) -> &'static str {
         let (own, theirs) = (self.specificity, winner.specificity);
         if own.literals < theirs.literals {
-            "has fewer literal segments"
+            "has fewer literal segments than the winner"
         } else if own.has_no_rest < theirs.has_no_rest {
-            "ends in /*"
+            "ends in /*, and the winner does not"
         } else if own.segments < theirs.segments {
-            "is shorter"
+            "has fewer segments than the winner"
         } else {
-            "names no method"
+            "takes any method, and the winner names its own"
         }
     }
 }

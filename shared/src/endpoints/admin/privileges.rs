@@ -123,7 +123,7 @@ impl Context<'_> {
         let losers = matching.split_first().map(|(winner, losers)| {
             let lost = |loser: &crate::oauth::route_table::Matched<'_>| {
                 let mut shown = route(loser);
-                shown["because"] = format!("{} than the winner", loser.lost_because(winner)).into();
+                shown["because"] = loser.lost_because(winner).into();
                 shown
             };
             losers.iter().map(lost).collect::<Vec<_>>()
