@@ -121,6 +121,15 @@ impl Asked {
     pub fn stage(&self) -> Option<&str> {
         self.method_at.and_then(|at| self.arn.get(..at))
     }
+
+    /// Whether a policy that names the ARN speaks of this call alone.
+    pub fn is_one_resource(&self) -> bool {
+        is_one_resource(&self.arn)
+    }
+}
+
+fn is_one_resource(arn: &str) -> bool {
+    !arn.contains(['*', '?']) && arn.len() <= LONGEST_RESOURCE
 }
 
 impl Event {
@@ -157,7 +166,7 @@ impl Event {
             None => CanonicalPath::parse(place.path),
         };
         // A `*` or `?` in the path would be a wildcard in the policy (AU-13); what is longer is no resource (AU-14).
-        let path = path.filter(|_| !arn.contains(['*', '?']) && arn.len() <= LONGEST_RESOURCE);
+        let path = path.filter(|_| is_one_resource(&arn));
         let method_at = (place.method != WEBSOCKET_METHOD).then(|| arn.find(place.gateway).map(|at| at + place.gateway.len() + 1)).flatten();
         let call = gates::Call { gateway: place.gateway.to_owned(), method: place.method.to_owned(), path, backends };
         Some(Asked { method_at, call, presented, arn })

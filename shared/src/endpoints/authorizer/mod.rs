@@ -143,11 +143,11 @@ impl Endpoint {
         gates::judge(&asked.call, presented, &sight.apis, protection.as_ref(), now)
     }
 
-    /// Everything that the caller may call on the stage, where that can be said: only of a call that is one resource, so that what is
-    /// said of the stage cannot contradict what is said of the call.
+    /// Everything that the caller may call on the stage, where that can be said: also beside the refusal of an ambiguous path, which would
+    /// otherwise be cached for every other call. Only not for a call whose ARN is more than one resource.
     fn resources(&self, sight: &Sight, asked: &Asked) -> Option<Arc<Resources>> {
         let (Some(Ok(seen)), Some(client)) = (&sight.token, &sight.client) else { return None };
-        let stage = asked.stage().filter(|_| asked.call.path.is_some())?;
+        let stage = asked.stage().filter(|_| asked.is_one_resource())?;
         let principal = Principal { claims: &seen.claims, client };
         seen.written.resources(&principal, (stage, &asked.call), (&sight.apis, client, sight.table.as_ref()))
     }
