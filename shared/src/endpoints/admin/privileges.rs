@@ -13,7 +13,7 @@ use crate::oauth::ids::Name;
 use crate::oauth::path::CanonicalPath;
 use crate::oauth::privilege::{Privilege, PrivilegeAccess, PrivilegeMetadata};
 use crate::oauth::registration::Invalid;
-use crate::oauth::route_table::{RouteTable, ties_with_itself};
+use crate::oauth::route_table::{Matched, RouteTable, ties_with_itself};
 use crate::store::{Commit, Key, PrivilegeChange};
 
 const MEMBERS: [&str; 8] = ["name", "api", "routes", "roles", "scopes", "scopes_match", "subjects", "access"];
@@ -113,19 +113,19 @@ impl Context<'_> {
         };
         let matching = table.as_ref().map(|table| table.matching(method, path.segments())).unwrap_or_default();
         let protection = call.protection(&apis, table.as_ref());
-        let route = |matched: &crate::oauth::route_table::Matched<'_>| {
-            json!({
+        let route = |matched: &Matched<'_>, because: Option<&str>| {
+            let mut shown = json!({
                 "privilege": matched.privilege.metadata.name,
                 "methods": matched.route.and_then(|route| route.methods.as_ref()),
                 "path": matched.route.map(|route| route.path.to_string()),
-            })
+            });
+            if let Some(members) = shown.as_object_mut() {
+                members.extend(because.map(|because| ("because".to_owned(), because.into())));
+            }
+            shown
         };
         let losers = matching.split_first().map(|(winner, losers)| {
-            let lost = |loser: &crate::oauth::route_table::Matched<'_>| {
-                let mut shown = route(loser);
-                shown["because"] = loser.lost_because(winner).into();
-                shown
-            };
+            let lost = |loser: &Matched<'_>| route(loser, Some(loser.lost_because(winner)));
             losers.iter().map(lost).collect::<Vec<_>>()
         });
         Ok(respond::json(
@@ -134,7 +134,7 @@ impl Context<'_> {
                 "method": method,
                 "path": path.as_str(),
                 "api": api.map(|api| &api.metadata.name),
-                "winner": matching.first().map(route),
+                "winner": matching.first().map(|winner| route(winner, None)),
                 "losers": losers.unwrap_or_default(),
                 "asks": protection.as_ref().map(RouteView::of),
             }),
