@@ -19,6 +19,7 @@ mod layers;
 mod metadata;
 mod nodes;
 mod privileges;
+mod protection;
 mod proxy;
 mod replay;
 mod revoke;
