@@ -18,6 +18,7 @@ mod introspect;
 mod layers;
 mod metadata;
 mod nodes;
+mod principals;
 mod privileges;
 mod protection;
 mod proxy;

@@ -168,7 +168,8 @@ async fn an_api_that_privileges_name_keeps_what_they_name() {
         PATCH {"base_path":"/orders/v1"} 200 
         PATCH {"base_path":"/"} 200 
         PATCH {"access":"authenticated","access_token_ttl":60,"tags":["x"]} 200 
-    "#]].assert_eq(&answers);
+    "#]]
+    .assert_eq(&answers);
     // The whole Api, wherever that is: it moves along.
     server.create("/privileges", json!({"name": "whole", "api": "soda"})).await;
     assert_eq!(status(&server, "PATCH", "/apis/soda", json!({"base_path": "/cola"})).await, 200);
@@ -201,7 +202,8 @@ async fn the_audit_trail_says_who_did_what_to_privileges() {
         {"actor":"root","event":"privilege.changed","object":"p","outcome":"done","time":"2026-11-20T18:01:00Z"}
         {"actor":"root","event":"privilege.created","object":"p","outcome":"done","time":"2026-11-20T18:01:00Z"}
         {"actor":"root","event":"privilege.deleted","object":"p","outcome":"done","time":"2026-11-20T18:01:00Z"}
-        {"actor":"root","event":"route_became_public","object":"p","outcome":"done","time":"2026-11-20T18:01:00Z"}"#]].assert_eq(&lines.join("\n"));
+        {"actor":"root","event":"route_became_public","object":"p","outcome":"done","time":"2026-11-20T18:01:00Z"}"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[tokio::test]
@@ -296,7 +298,8 @@ async fn the_winner_of_a_route_and_what_it_asks_for_are_explained() {
         ?method=GET&path=/soda/%252e 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
         ?method=GET&path=/soda/* 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
         ?method=GET&path=/soda&path=/orders 400 [{"detail":"is repeated","pointer":"?path"}]
-    "#]].assert_eq(&answers);
+    "#]]
+    .assert_eq(&answers);
     let refused = server.admin("POST", "/routes/explain", json!({})).await;
     assert_eq!((refused.status().as_u16(), refused.headers()["allow"].to_str().unwrap()), (405, "GET"));
     assert_eq!(status(&server, "GET", "/routes", Value::Null).await, 404);

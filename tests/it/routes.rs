@@ -84,36 +84,36 @@ pub async fn soda(server: &Server) -> HashMap<&'static str, (String, String)> {
     tokens
 }
 
-async fn call(server: &Server, method: &str, target: &str, token: Option<&str>) -> Response {
+pub async fn call(server: &Server, method: &str, target: &str, token: Option<&str>) -> Response {
     let authorization = token.map(|token| format!("Bearer {token}"));
     let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("authorization", value.as_str())).collect();
     server.send(method, target, &headers, "").await
 }
 
-async fn status(server: &Server, target: &str, token: &str) -> u16 {
+pub async fn status(server: &Server, target: &str, token: &str) -> u16 {
     server.get(target, token).await.status().as_u16()
 }
 
-async fn open(server: &Server, target: &str) -> u16 {
+pub async fn open(server: &Server, target: &str) -> u16 {
     server.send("GET", target, &[], "").await.status().as_u16()
 }
 
 /// Does something as the administrator, and lets the authorizer's view become too old to be used.
-async fn change(server: &Server, method: &str, path: &str, body: Value) {
+pub async fn change(server: &Server, method: &str, path: &str, body: Value) {
     let response = server.admin(method, path, body).await;
     assert!(response.status().is_success(), "{method} {path} {}", shown(&response));
     server.pass(6);
 }
 
 /// The Api `customers` of the fixtures (scopes read and write), closed but for its privileges.
-async fn customers(access: &str) -> Server {
+pub async fn customers(access: &str) -> Server {
     let server = Server::start().await;
     let scopes = json!([{"value": "read"}, {"value": "write"}]);
     server.create("/apis", json!({"name": "customers", "audience": "https://orders.example/", "scopes": scopes, "access": access})).await;
     server
 }
 
-fn challenge(response: &Response) -> String {
+pub fn challenge(response: &Response) -> String {
     format!("{} {}", response.status().as_u16(), response.headers()["www-authenticate"].to_str().unwrap())
 }
 
@@ -157,7 +157,8 @@ async fn no_link_of_the_chain_can_be_missing() {
         content-type: application/json
         www-authenticate: Bearer realm="gatewright"
 
-        {"message":"Unauthorized"}"#]].assert_eq(&shown(&server.send("GET", route, &[], "").await));
+        {"message":"Unauthorized"}"#]]
+    .assert_eq(&shown(&server.send("GET", route, &[], "").await));
     let fresh = server.token(&client, "").await;
     expect![[r#"
         403 Forbidden
@@ -165,7 +166,8 @@ async fn no_link_of_the_chain_can_be_missing() {
         content-type: application/json
         www-authenticate: Bearer realm="gatewright", error="insufficient_scope"
 
-        {"message":"Forbidden"}"#]].assert_eq(&shown(&server.get(route, &fresh).await));
+        {"message":"Forbidden"}"#]]
+    .assert_eq(&shown(&server.get(route, &fresh).await));
     // The role: also the token that was there before works.
     change(&server, "PUT", "/clients/c_none/roles/license_role", Value::Null).await;
     for token in [&token, &fresh] {
@@ -215,7 +217,8 @@ async fn a_role_and_a_scope_are_two_things() {
         403 Bearer realm="gatewright", error="insufficient_scope", scope="read"
         403 Bearer realm="gatewright", error="insufficient_scope"
         200 "p"
-    "#]].assert_eq(&answers);
+    "#]]
+    .assert_eq(&answers);
 }
 
 #[tokio::test]
@@ -249,7 +252,8 @@ async fn any_or_all_of_the_scopes() {
         read write on any: 200
         read write on all: 200
         read write on write: 200
-    "#]].assert_eq(&answers);
+    "#]]
+    .assert_eq(&answers);
 }
 
 #[tokio::test]
@@ -319,4 +323,71 @@ async fn an_api_that_is_taken_from_a_client_is_closed_to_it() {
         .await;
     let evil = server.client("evil", json!({"scopes": ["https://orders.example.evil/read"]})).await;
     assert_eq!(status(&server, route, &server.token(&evil, "").await).await, 401);
+}
+
+#[tokio::test]
+async fn a_path_is_what_it_is_and_a_method_too() {
+    // AU-19, AU-20, AU-21, AU-22, M-02, M-03: an open corner of a closed Api stays a corner
+    let server = customers("deny").await;
+    let token = server.token(&server.client("c_cc", json!({})).await, "").await;
+    server
+        .create(
+            "/privileges",
+            json!({"name": "open", "api": "customers", "routes": [{"path": "/customers/public/*", "methods": ["GET"]}], "access": "public"}),
+        )
+        .await;
+    for path in [
+        "/customers/public",
+        "/customers/public/",
+        "/customers/public/x",
+        "/customers/public/x?/../admin",
+        "/customers/public/x/y%20z",
+        "/customers/public/%3b",
+    ] {
+        assert_eq!(open(&server, path).await, 200, "{path}");
+    }
+    for path in [
+        "/customers/public/../admin",
+        "/customers/public/%2e%2e/admin",
+        "/customers/public%2f..%2fadmin",
+        "/customers/public/..%2fadmin",
+        "//customers/public/x",
+        "/customers//public/x",
+        "/customers/public//x",
+        "/customers/public/..;/admin",
+        "/customers/public/.",
+        "/customers/PUBLIC/x",
+        "/customers/public/x#/admin",
+        "/customers/public/x%00",
+        "/customers/public/x%5c..%5cadmin",
+        "/customers/public/%252e%252e/admin",
+        "/customers/pub%6Cic/x",
+        "/customers/public/*",
+        "/customers/public/x%2a/..",
+        "/customers/publicx",
+        "/customers/public%20",
+        "/customers/ｐublic/x",
+        "/customers",
+        "/customers/admin",
+        "/internal/anything",
+        "/",
+    ] {
+        assert_eq!(open(&server, path).await, 401, "{path}");
+        assert_eq!(status(&server, path, &token).await, 403, "{path}");
+    }
+    for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
+        assert_eq!(call(&server, method, "/customers/public/x", None).await.status(), 401, "{method}");
+        assert_eq!(call(&server, method, "/customers/public/x", Some(&token)).await.status(), 403, "{method}");
+    }
+    assert_eq!(call(&server, "get", "/customers/public/x", Some(&token)).await.status(), 401, "no method of a gateway");
+    let headers = [
+        ("x-http-method-override", "GET"),
+        ("x-method-override", "GET"),
+        ("x-forwarded-uri", "/customers/public/x"),
+        ("x-original-url", "/customers/public/x"),
+        ("x-rewrite-url", "/customers/public/x"),
+    ];
+    assert_eq!(server.send("POST", "/customers/public/x", &headers, "").await.status(), 401);
+    assert_eq!(server.send("GET", "/customers/admin", &headers, "").await.status(), 401);
+    assert_eq!(server.send("GET", "/admin/v1/clients", &headers, "").await.status(), 401);
 }
