@@ -283,14 +283,15 @@ async fn the_winner_of_a_route_and_what_it_asks_for_are_explained() {
         "?method=GET&path=/soda/%252e",
         "?method=GET&path=/soda/*",
         "?method=GET&path=/soda&path=/orders",
+        "?method=get&path=/soda",
     ] {
         let response = server.admin("GET", &format!("/routes/explain{query}"), Value::Null).await;
         answers.push_str(&format!("{query} {} {}\n", response.status().as_u16(), json_of(&response)["errors"]));
     }
     expect![[r#"
-         400 [{"detail":"must name a method","pointer":"?method"}]
+         400 [{"detail":"must name a method, in capitals: GET","pointer":"?method"}]
         ?method=GET 400 [{"detail":"must be a path","pointer":"?path"}]
-        ?path=/soda 400 [{"detail":"must name a method","pointer":"?method"}]
+        ?path=/soda 400 [{"detail":"must name a method, in capitals: GET","pointer":"?method"}]
         ?method=GET&path= 400 [{"detail":"must be a path","pointer":"?path"}]
         ?method=GET&path=soda 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
         ?method=GET&path=/soda//a 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
@@ -298,6 +299,7 @@ async fn the_winner_of_a_route_and_what_it_asks_for_are_explained() {
         ?method=GET&path=/soda/%252e 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
         ?method=GET&path=/soda/* 400 [{"detail":"is not in the canonical spelling, no call of it passes","pointer":"?path"}]
         ?method=GET&path=/soda&path=/orders 400 [{"detail":"is repeated","pointer":"?path"}]
+        ?method=get&path=/soda 400 [{"detail":"must name a method, in capitals: GET","pointer":"?method"}]
     "#]]
     .assert_eq(&answers);
     let refused = server.admin("POST", "/routes/explain", json!({})).await;

@@ -20,6 +20,7 @@ use crate::oauth::gates::{Call, Presented, judge};
 use crate::oauth::ids::ClientId;
 use crate::oauth::jws;
 use crate::oauth::path::CanonicalPath;
+use crate::oauth::privilege::Method;
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::token_gate::Recorded;
 use crate::store::{Found, Key};
@@ -82,6 +83,10 @@ pub(super) async fn diagnose(evidence: &Evidence, request: &Request, fresh: &Fre
 async fn diagnosis(evidence: &Evidence, caller: &Caller, question: &[u8], fresh: &Fresh) -> Result<Response, Refusal> {
     let question: Question = serde_json::from_slice(question)
         .map_err(|_| TokenError::invalid_request("the body must be JSON with token, method and path, and at most gateway and client_id"))?;
+    // The gateway has no such call: it would be neither accepted nor rejected.
+    if !Method::could_be(&question.method) {
+        return Err(TokenError::invalid_request("method must be as it is sent, in capitals: GET").into());
+    }
     let sent = Sent::read(&question.token);
     let examined = match sent {
         Sent::Token(token) => Some(evidence.examine(token, None, fresh.now).await?),

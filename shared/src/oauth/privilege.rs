@@ -129,6 +129,12 @@ impl Method {
         Self::ALL.into_iter().find(|known| known.spellings().contains(&method))
     }
 
+    /// Whether a call behind the gateway could have this method, known or not: methods are case-sensitive (RFC 9110 §9.1), and a gateway
+    /// has only such in capitals.
+    pub fn could_be(method: &str) -> bool {
+        !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase())
+    }
+
     /// The methods of HTTP that it stands for (RFC 9110 §9.3.2: HEAD asks for what GET would give).
     pub fn spellings(self) -> &'static [&'static str] {
         match self {
@@ -274,5 +280,7 @@ mod tests {
         assert_eq!((Method::of("GET"), Method::of("HEAD")), (Some(Method::Get), Some(Method::Get)));
         assert_eq!((Method::of("get"), Method::of("TRACE"), Method::of("$connect")), (None, None, None));
         assert!(Method::try_from("HEAD".to_owned()).unwrap_err().contains("GET"));
+        assert!(["GET", "HEAD", "PROPFIND"].into_iter().all(Method::could_be));
+        assert!(!["", "get", "Get", "GET ", "$connect", "*"].into_iter().any(Method::could_be));
     }
 }

@@ -11,7 +11,7 @@ use crate::oauth::api::{Api, Apis};
 use crate::oauth::gates::Call;
 use crate::oauth::ids::Name;
 use crate::oauth::path::CanonicalPath;
-use crate::oauth::privilege::{Privilege, PrivilegeAccess, PrivilegeMetadata};
+use crate::oauth::privilege::{Method, Privilege, PrivilegeAccess, PrivilegeMetadata};
 use crate::oauth::registration::Invalid;
 use crate::oauth::route_table::{Matched, RouteTable, ties_with_itself};
 use crate::store::{Commit, Key, PrivilegeChange};
@@ -100,7 +100,8 @@ impl Context<'_> {
     /// `/routes/explain`: what a call meets, and what it does not.
     pub(super) async fn explain_route(&self) -> Result<Response, Problem> {
         self.caller.require("access.read")?;
-        let method = self.request.query("method").ok_or_else(|| Problem::parameter("method", "must name a method"))?;
+        let method = self.request.query("method").filter(|method| Method::could_be(method));
+        let method = method.ok_or_else(|| Problem::parameter("method", "must name a method, in capitals: GET"))?;
         let path = self.request.query("path").ok_or_else(|| Problem::parameter("path", "must be a path"))?;
         let path = CanonicalPath::parse(path).ok_or_else(|| Problem::parameter("path", "is not in the canonical spelling, no call of it passes"))?;
         let gateway = self.request.query("gateway").unwrap_or_default().to_owned();

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::oauth::bearer;
 use crate::oauth::gates;
 use crate::oauth::path::CanonicalPath;
+use crate::oauth::privilege::Method;
 use crate::oauth::rights::LONGEST_RESOURCE;
 
 /// An event as API Gateway sends it.
@@ -257,8 +258,7 @@ impl<'a> Arn<'a> {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-        is_method.then_some(Self { gateway, method, path })
+        Method::could_be(method).then_some(Self { gateway, method, path })
     }
 }
 
