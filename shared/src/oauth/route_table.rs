@@ -132,12 +132,14 @@ impl RouteTable {
     /// Whether a call that a privilege of this table protects would pass without a token with the table `after`, where the routes that no
     /// privilege names have this `access`.
     pub fn opens_as(&self, after: &Self, access: Access) -> bool {
-        let is_public = |table: &Self, method: Method, path: &[&str]| match table.winner(method.into(), path.iter().copied()) {
+        let is_public = |table: &Self, method: &str, path: &[&str]| match table.winner(method, path.iter().copied()) {
             Some(winner) => winner.privilege.metadata.access == PrivilegeAccess::Public,
             None => access == Access::Public,
         };
         let public_at_all = access == Access::Public || after.privileges.iter().any(|privilege| privilege.metadata.access == PrivilegeAccess::Public);
-        let opens = |path: &[&str]| Method::ALL.iter().any(|method| !is_public(self, *method, path) && is_public(after, *method, path));
+        // A method that no route can name stands for all of them: a route that took any and now names its own opens those.
+        let methods: Vec<&str> = Method::ALL.map(Into::into).into_iter().chain([ANY_OTHER]).collect();
+        let opens = |path: &[&str]| methods.iter().any(|method| !is_public(self, method, path) && is_public(after, method, path));
         // What has more places than are looked at counts as opening: the administrator is asked once too often.
         public_at_all && any_place(vec![&self.root, &after.root], &mut Vec::new(), &mut MOST_PLACES.clone(), &opens).unwrap_or(true)
     }
