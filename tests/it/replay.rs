@@ -37,7 +37,7 @@ struct Scene {
 }
 
 /// An authorizer of its own on the server's table.
-fn authorizer(server: &Server, response: ResponseFormat) -> Endpoint {
+pub fn authorizer(server: &Server, response: ResponseFormat) -> Endpoint {
     let store = server.node().store.clone();
     let keyring = Keyring::new(store.clone(), None, server.node().config().issuer.clone());
     Endpoint::new(store, Arc::new(keyring), response, 5)
@@ -201,8 +201,9 @@ async fn a_cached_answer_says_to_every_call_what_the_authorizer_would() {
         }
     }
     println!("{seen:?}");
+    // Whatever the seed, every kind of case is among them.
     for (what, least) in
-        [("listed, passed by another's answer", 10_000), ("listed, refused by another's answer", 10_000), ("named, refused", 5_000), ("401", 5_000)]
+        [("listed, passed by another's answer", 2_000), ("listed, refused by another's answer", 2_000), ("named, refused", 2_000), ("401", 2_000)]
     {
         assert!(seen.get(what).copied().unwrap_or_default() >= least, "{what}: {seen:?}");
     }
