@@ -70,6 +70,22 @@ async fn an_ambiguous_path_does_not_close_the_stage_for_the_ttl() {
         assert_eq!(stage.call(&token, "GET", path).await, Outcome::Forbidden, "{path}");
         assert_eq!(stage.call(&token, "GET", "/orders/1").await, Outcome::Pass, "after {path}");
     }
+    // And the other way round: what was cached for a good path passes none of the spellings that are refused everywhere (AU-19).
+    let mut stage = Stage::new(&server, Shape::RestToken, 300);
+    assert_eq!(stage.call(&token, "GET", "/orders/1").await, Outcome::Pass);
+    for path in [
+        "/orders//1",
+        "/orders/./1",
+        "/orders/../billing",
+        "/orders/..",
+        "/orders/a%2Fb",
+        "/orders/%2e%2e/b",
+        "/orders/..;v/b",
+        "/orders/%5c",
+        "/orders/%00",
+    ] {
+        assert_eq!(stage.call(&token, "GET", path).await, Outcome::Forbidden, "{path}");
+    }
     // What is more than one resource in a policy is denied alone, whatever else its ARN covers: nothing is opened by it.
     let answer = policy(&server, &token, GATEWAY, "/orders/*").await;
     let all = answer["policyDocument"]["Statement"].as_array().unwrap();
@@ -81,7 +97,7 @@ async fn a_cached_policy_and_the_authorizer_differ_only_where_the_docs_say_so() 
     // docs/access-rules.md, "Caching at the gateway": inside a subtree that is open as a whole, and nowhere else.
     let (server, token) = started(&[json!({})]).await;
     let long = format!("/orders/{}", "a".repeat(395));
-    for path in ["/orders/%61", "/orders/a%7Eb", "/orders/a*", &long] {
+    for path in ["/orders/%61", "/orders/a%7Eb", "/orders/a*", "/orders/{a}", "/orders/%ff", &long] {
         let cached = policy(&server, &token, GATEWAY, "/orders/1").await;
         let own = policy(&server, &token, GATEWAY, path).await;
         let arn = arn(GATEWAY, "GET", path);
