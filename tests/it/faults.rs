@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use expect_test::expect;
 use serde_json::{Value, json};
 use shared::endpoints::Response;
-use shared::endpoints::authorizer::Failure;
 
 use crate::support::{Fault, Server, basic, json_of, shown};
 
@@ -391,31 +390,6 @@ async fn counts_that_cannot_be_written_hold_nobody_up() {
     let (route, issued) = tokio::join!(Box::pin(scene.server.get("/orders/1", &token)), Box::pin(scene.send(Call::Token, "")));
     assert!(begun.elapsed() < Duration::from_millis(3_300), "{:?}", begun.elapsed());
     assert_eq!((route.status().as_u16(), issued.status().as_u16()), (200, 200));
-}
-
-#[tokio::test]
-async fn a_feed_that_cannot_be_read_closes_the_gate() {
-    // SF-07, AU-04, AU-17: a warm authorizer that knows the token does not allow what it can no longer be sure of.
-    let scene = Scene::start().await;
-    let token = scene.prepare(Call::Route).await;
-    assert_eq!(scene.server.get("/orders/1", &token).await.status(), 200);
-    let ask = async || {
-        let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": "arn:aws:execute-api:local:000000000000:local/local/GET/orders/1"});
-        scene.server.node().authorizer.handle(serde_json::from_value(event).unwrap(), scene.server.fresh()).await
-    };
-    for fault in [Fault::Error, Fault::Throttle, Fault::Garbage, Fault::AnswerLost] {
-        scene.server.pass(5);
-        scene.server.proxy.inject(fault, "Query", usize::MAX);
-        for _ in 0..2 {
-            let failure = ask().await.map(|_| ()).unwrap_err();
-            assert!(matches!(failure, Failure::Unavailable(_)), "{fault:?}");
-            assert_eq!(failure.to_string(), "the call could not be decided", "{fault:?}");
-        }
-        // Nobody without a token is let in either, on any route.
-        assert_eq!(scene.server.send("GET", "/orders/1", &[], "").await.status(), 500, "{fault:?}");
-        scene.server.proxy.heal();
-        assert!(ask().await.is_ok(), "{fault:?}");
-    }
 }
 
 #[tokio::test]
