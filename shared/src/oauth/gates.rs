@@ -69,7 +69,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// The code that diagnosis and the log give it (`spec` of diagnosis: `docs/access-rules.md`).
+    /// The code that diagnosis and the log give it; `docs/access-rules.md` lists them all.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoToken => "token_missing",

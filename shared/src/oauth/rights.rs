@@ -37,6 +37,7 @@ pub struct Rights {
 
 /// Writes down everything that `principal` may call on `gateway`, as ARNs that begin with `stage` (`arn:…:apiId/stage/`).
 ///
+/// `table` has the privileges of the Api that the token is for; no other Api's routes are open to it.
 /// `None` where it cannot be written exactly, or not in `most_bytes` of JSON: then a policy must name the one call that was decided.
 pub fn rights(principal: &Principal<'_>, gateway: &str, stage: &str, apis: &Apis, table: Option<&RouteTable>, most_bytes: usize) -> Option<Rights> {
     let mut bases = Node::default();
