@@ -309,3 +309,35 @@ async fn the_winner_of_a_route_and_what_it_asks_for_are_explained() {
     assert_eq!(status(&server, "GET", "/routes", Value::Null).await, 404);
     assert_eq!(status(&server, "GET", "/routes/x", Value::Null).await, 404);
 }
+
+#[tokio::test]
+async fn an_api_within_a_public_one_is_not_opened_unseen() {
+    // T-16, O-06: deleting or moving the inner Api leaves its paths to the outer one.
+    let server = Server::start().await;
+    let api = |name: &str, base_path: &str, access: &str| json!({"name": name, "audience": format!("https://{name}.example/"), "base_path": base_path, "access": access});
+    server.create("/apis", api("outer", "/o", "public")).await;
+    server.create("/apis", api("inner", "/o/i", "deny")).await;
+    let refused = [
+        ("PATCH", "/apis/inner", json!({"gateway": "x/y"})),
+        ("PATCH", "/apis/inner", json!({"base_path": "/elsewhere"})),
+        ("DELETE", "/apis/inner", Value::Null),
+    ];
+    for (method, path, body) in &refused {
+        assert_eq!(server.admin(method, path, body.clone()).await.status(), 409, "{method} {body}");
+    }
+    assert_eq!(server.send("GET", "/o/i/1", &[], "").await.status(), 401);
+    assert_eq!(server.admin("DELETE", "/apis/inner?make_public=true", Value::Null).await.status(), 204);
+    assert_eq!(server.admin("PATCH", "/apis/outer", json!({"access": "deny"})).await.status(), 200);
+    assert_eq!(server.admin("PATCH", "/apis/outer", json!({"access": "public"})).await.status(), 200, "the explicit word");
+    server.pass(6);
+    assert_eq!(server.send("GET", "/o/i/1", &[], "").await.status(), 200);
+    let audit = json_of(&server.admin("GET", "/audit", Value::Null).await);
+    let opened: Vec<&str> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["event"] == "route_became_public")
+        .map(|event| event["object"].as_str().unwrap())
+        .collect();
+    assert_eq!(opened, ["inner", "outer"]);
+}

@@ -14,6 +14,20 @@ impl Apis {
         self.on(gateway).filter(|api| path.is_within(&api.metadata.base_path)).max_by_key(|api| precedence(api))
     }
 
+    /// Whether calls that an Api keeps closed would be answered by a public one around it with the Apis `after`.
+    pub fn opens_as(&self, after: &Self) -> bool {
+        let stages: Vec<&str> = self.stored().filter_map(|api| api.metadata.gateway.as_deref()).chain([""]).collect();
+        let is_opened = |api: &Api| {
+            let Some(path) = CanonicalPath::parse(&api.metadata.base_path) else { return false };
+            stages.iter().any(|stage| {
+                let is_its = self.at(stage, &path).is_some_and(|own| own.metadata.name == api.metadata.name);
+                let around = after.at(stage, &path).filter(|around| around.metadata.name != api.metadata.name);
+                is_its && around.is_some_and(|around| around.metadata.access == Access::Public)
+            })
+        };
+        self.stored().filter(|api| api.metadata.access != Access::Public).any(is_opened)
+    }
+
     /// The Apis that have routes on this gateway stage.
     pub(super) fn on(&self, gateway: &str) -> impl Iterator<Item = &Api> {
         self.iter().filter(move |api| api.metadata.audience != ADMIN_AUDIENCE && api.metadata.gateway.as_deref().is_none_or(|own| own == gateway))
@@ -114,15 +128,15 @@ impl<'a> Protection<'a> {
     /// # Errors
     /// The first reason why the principal may not pass.
     pub fn admits(&self, principal: &Principal<'_>) -> Result<(), RouteFault> {
+        if self.is_public() {
+            return Ok(());
+        }
         if !principal.client.metadata.scopes.iter().any(|full| self.api.value_of(full).is_some()) {
             return Err(RouteFault::ApiNotInBackend);
         }
         let Some(privilege) = self.privilege() else {
             return if self.api.metadata.access == Access::Deny { Err(RouteFault::Denied) } else { Ok(()) };
         };
-        if privilege.access == PrivilegeAccess::Public {
-            return Ok(());
-        }
         if !privilege.subjects.contains(&principal.claims.sub_type) {
             return Err(RouteFault::SubjectType);
         }

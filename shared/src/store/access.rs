@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
-use super::changes::{apis_item, audit_item};
+use super::changes::apis_item;
 use super::item::{ItemBuilder, doc, number};
 use super::key::{Key, PRIVILEGES_LIST, ROLES_LIST};
 use super::listing::Page;
@@ -121,10 +121,8 @@ impl Store {
                 (transaction, privilege, (&privilege.metadata.roles[..], &[][..]))
             }
         };
-        let mut transaction = transaction.put(table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
-        if let Some(opened) = opened {
-            transaction = transaction.put(table, audit_item(opened, &fresh.id("audit opened"))?, Expect::Anything)?;
-        }
+        let transaction = transaction.put(table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
+        let transaction = self.noting_opened(transaction, opened, fresh)?;
         let changed = Changed::Privileges { api: privilege.metadata.api.clone() };
         self.transact(self.noted(self.counting_uses(transaction, roles)?, Some(&changed), audit, fresh)?).await
     }

@@ -189,9 +189,8 @@ impl Context<'_> {
         let after = RouteTable::new(base_path, after);
         let opens = access.table.opens_as(&after, access.api.metadata.access);
         let says_public = is_to_be.is_some_and(|new| new.metadata.access == PrivilegeAccess::Public);
-        if opens && !says_public && !self.make_public()? {
-            let detail = "a route would become public by this; say make_public=true in the query if it should";
-            return Err(Problem::Conflict(detail.to_owned()));
+        if opens && !says_public {
+            self.must_say_public()?;
         }
         let audit = self.audit(event, None, Some(name));
         let opened = opens.then(|| self.audit("route_became_public", None, Some(name)));
@@ -199,10 +198,13 @@ impl Context<'_> {
         Ok(self.store().change_privilege(change, &apis, (&audit, opened.as_ref()), self.fresh).await?)
     }
 
-    fn make_public(&self) -> Result<bool, Problem> {
+    /// Refuses what would make a route public, unless the query says that it should.
+    pub(super) fn must_say_public(&self) -> Result<(), Problem> {
         match self.request.query("make_public") {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            None | Some("false") => {
+                Err(Problem::Conflict("a route would become public by this; say make_public=true in the query if it should".to_owned()))
+            }
+            Some("true") => Ok(()),
             Some(_) => Err(Problem::parameter("make_public", "must be true or false")),
         }
     }
