@@ -5,7 +5,7 @@ use crate::{store, subject};
 
 pub fn subjects(endpoint: &str) -> Vec<Subject> {
     let token = subject::token_event("00000000-0000-4000-8000-000000000000", &"x".repeat(43), subject::ORDERS);
-    let authorizer = subject::authorizer_event(&"x".repeat(800));
+    let authorizer = subject::authorizer_event("/orders/1", &"x".repeat(800));
     let floor = |name, event: &bytes::Bytes| {
         let event = event.clone();
         Subject { name, file: name, env: store::env(endpoint), event: Box::new(move |_| event.clone()), expect: r#""statusCode":200"# }

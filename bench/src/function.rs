@@ -30,14 +30,16 @@ pub struct Plan {
     batch: usize,
     /// Events after which memory is looked at again. It should not have grown since the last batch.
     pub long: usize,
+    /// How long a batch of what is measured in this process takes, about.
+    pub turn: Duration,
 }
 
 /// Events that show a young process.
 const YOUNG: usize = 100;
 
 impl Plan {
-    pub const FULL: Self = Self { cold_starts: 21, warm_up: 2_000, batches: 20, batch: 150, long: 20_000 };
-    pub const QUICK: Self = Self { cold_starts: 5, warm_up: 200, batches: 20, batch: 15, long: 2_000 };
+    pub const FULL: Self = Self { cold_starts: 21, warm_up: 2_000, batches: 20, batch: 150, long: 20_000, turn: Duration::from_millis(20) };
+    pub const QUICK: Self = Self { cold_starts: 5, warm_up: 200, batches: 20, batch: 15, long: 2_000, turn: Duration::from_millis(4) };
 }
 
 /// What one function costs.

@@ -5,7 +5,7 @@
 //! alone. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
 //!
 //! `bench --quick` runs a tenth of the events: enough to see that all works, too few to judge by.
-//! `bench --floors` leaves our functions out.
+//! `bench --floors` leaves our functions out, `bench --routes` all but the route gate.
 
 mod cpu;
 mod floors;
@@ -13,6 +13,7 @@ mod function;
 mod raw;
 mod replay;
 mod report;
+mod routes;
 mod seed;
 mod store;
 mod subject;
@@ -34,18 +35,30 @@ async fn run() -> Result<(), Error> {
     if let [raw::FIRST_RANDOM | raw::FIRST_SIGNATURE] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         return raw::first_use(&arguments.concat());
     }
-    if let Some(unknown) = arguments.iter().find(|argument| !["--quick", "--floors"].contains(&argument.as_str())) {
-        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors]").into());
+    if let Some(unknown) = arguments.iter().find(|argument| !["--quick", "--floors", "--routes"].contains(&argument.as_str())) {
+        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors | --routes]").into());
     }
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };
 
     let raw = raw::measure()?;
+    let routes = if given("--floors") { Vec::new() } else { routes::measure(plan.turn)? };
+    let functions = if given("--routes") { Vec::new() } else { functions(given("--floors"), &plan).await? };
+
+    let report = Report { raw, routes, functions };
+    print!("{}", report.table()?);
+    // This program is `target/release/bench`.
+    std::fs::write(function::binary("../bench.json")?, format!("{:#}\n", report.json()))?;
+    Ok(())
+}
+
+/// The floors, and our functions unless the floors are all that is wanted.
+async fn functions(floors_alone: bool, plan: &Plan) -> Result<Vec<function::Figures>, Error> {
     let engine = store::start().await?;
     let endpoint = replay::start(&engine).await?;
     let floors = floors::subjects(&endpoint);
     let mut groups = Vec::new();
-    if given("--floors") {
+    if floors_alone {
         groups.push(floors);
     } else {
         let setup = seed::seed(&engine, &endpoint, plan.long).await?;
@@ -55,12 +68,7 @@ async fn run() -> Result<(), Error> {
     }
     let mut functions = Vec::new();
     for group in &groups {
-        functions.extend(function::measure(group, &plan).await?);
+        functions.extend(function::measure(group, plan).await?);
     }
-
-    let report = Report { raw, functions };
-    print!("{}", report.table()?);
-    // This program is `target/release/bench`.
-    std::fs::write(function::binary("../bench.json")?, format!("{:#}\n", report.json()))?;
-    Ok(())
+    Ok(functions)
 }

@@ -55,7 +55,7 @@ pub fn measure() -> Result<Raw, Error> {
 }
 
 /// Median of eleven batches.
-fn per_call(batch: u32, mut operation: impl FnMut() -> Result<(), Error>) -> Result<Duration, Error> {
+pub fn per_call(batch: u32, mut operation: impl FnMut() -> Result<(), Error>) -> Result<Duration, Error> {
     let mut batches = Vec::new();
     for _ in 0..11 {
         let before = cpu::of_this_thread()?;

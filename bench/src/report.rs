@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use crate::function::Figures;
 use crate::raw::Raw;
+use crate::routes;
 
 /// All that was measured.
 pub struct Report {
     pub raw: Raw,
+    pub routes: Vec<routes::Figures>,
     pub functions: Vec<Figures>,
 }
 
@@ -28,6 +30,9 @@ impl Report {
         writeln!(out, "raw cryptography, CPU us")?;
         for (name, duration) in self.raw_rows() {
             writeln!(out, "  {name:<18}{:>9.1}", us(duration))?;
+        }
+        if !self.routes.is_empty() {
+            self.write_routes(out)?;
         }
         writeln!(out, "\n{:<20}{:^20}{:^16}{:>10}{:^18}{:>9}", "", "CPU us/event", "wall us", "CPU ms", "RSS MB", "binary")?;
         writeln!(
@@ -57,6 +62,31 @@ impl Report {
         Ok(table)
     }
 
+    fn write_routes(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n{:<20}{:^50}{:>12}{:>12}", "routes of one Api", "CPU ns per match", "CPU us", "CPU us")?;
+        writeln!(
+            out,
+            "{:<20}{:>8}{:>8}{:>8}{:>16}{:>10}{:>12}{:>12}  policy",
+            "privileges", "hit", "miss", "deep", "chosen to hurt", "the gate", "compile", "rights"
+        )?;
+        for r in &self.routes {
+            writeln!(
+                out,
+                "{:<20}{:>8}{:>8}{:>8}{:>16}{:>10}{:>12.1}{:>12.1}  {}",
+                r.privileges,
+                r.hit.as_nanos(),
+                r.miss.as_nanos(),
+                r.deep.as_nanos(),
+                r.worst.as_nanos(),
+                r.gate.as_nanos(),
+                us(r.compile),
+                us(r.rights),
+                if r.listed { "lists them" } else { "names one call" },
+            )?;
+        }
+        Ok(())
+    }
+
     pub fn json(&self) -> Value {
         let raw: Value = self.raw_rows().into_iter().map(|(name, duration)| (name.replace(" ", "_"), json!(us(duration)))).collect();
         let functions: Value = self
@@ -81,7 +111,24 @@ impl Report {
             .into_iter()
             .map(|goal| json!({"goal": goal.what, "target": goal.target, "reached": (goal.reached * 100.0).round() / 100.0}))
             .collect();
-        json!({"raw_cpu_us": raw, "functions": functions, "goals": goals})
+        let routes: Vec<Value> = self
+            .routes
+            .iter()
+            .map(|r| {
+                json!({
+                    "privileges": r.privileges,
+                    "hit_cpu_ns": ns(r.hit),
+                    "miss_cpu_ns": ns(r.miss),
+                    "deep_cpu_ns": ns(r.deep),
+                    "worst_cpu_ns": ns(r.worst),
+                    "gate_cpu_ns": ns(r.gate),
+                    "compile_cpu_us": us(r.compile),
+                    "rights_cpu_us": us(r.rights),
+                    "rights_listed": r.listed,
+                })
+            })
+            .collect();
+        json!({"raw_cpu_us": raw, "routes": routes, "functions": functions, "goals": goals})
     }
 
     fn raw_rows(&self) -> [(&'static str, Duration); 6] {
@@ -125,6 +172,10 @@ impl Report {
     fn find(&self, name: &str) -> Option<&Figures> {
         self.functions.iter().find(|figures| figures.name == name)
     }
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Microseconds with one decimal.

@@ -25,9 +25,11 @@ pub struct Setup {
     pub client_secret: String,
     /// Distinct access tokens for `subject::ORDERS`.
     pub tokens: Vec<String>,
+    /// One for `subject::STOCK`.
+    pub stock_token: String,
 }
 
-/// Two Apis, which differ in their token records, one client for both, and `tokens` tokens.
+/// Two Apis, which differ in their token records and privileges, one client for both, and `tokens` tokens.
 pub async fn seed(engine: &str, replayed: &str, tokens: usize) -> Result<Setup, Error> {
     let data: PathBuf = binary("../bench-data")?;
     if data.exists() {
@@ -53,8 +55,9 @@ pub async fn seed(engine: &str, replayed: &str, tokens: usize) -> Result<Setup, 
     let (client_id, client_secret) = make_apis_and_client(port).await?;
     server.kill().await?;
 
-    let mut setup = Setup { env, client_id, client_secret, tokens: Vec::new() };
-    setup.tokens = fetch_tokens(&setup, tokens).await?;
+    let mut setup = Setup { env, client_id, client_secret, tokens: Vec::new(), stock_token: String::new() };
+    setup.tokens = fetch_tokens(&setup, subject::ORDERS, tokens).await?;
+    setup.stock_token = fetch_tokens(&setup, subject::STOCK, 1).await?.pop().unwrap_or_default();
     // From here on the functions are measured, on answers that come at once.
     for (_, endpoint) in setup.env.iter_mut().filter(|(name, _)| name == store::ENDPOINT) {
         endpoint.clear();
@@ -66,28 +69,37 @@ pub async fn seed(engine: &str, replayed: &str, tokens: usize) -> Result<Setup, 
 async fn make_apis_and_client(port: u16) -> Result<(String, String), Error> {
     wait_until_ready(port).await?;
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", ADMIN.0, ADMIN.1)));
-    let form = "grant_type=client_credentials&scope=urn:gatewright:admin:apis.write+urn:gatewright:admin:clients.write";
+    let form = "grant_type=client_credentials&scope=urn:gatewright:admin:apis.write+urn:gatewright:admin:access.write\
+        +urn:gatewright:admin:clients.write";
     let admin = post(port, "/oauth2/token", &basic, "application/x-www-form-urlencoded", form).await?;
     let bearer = format!("Bearer {}", text(&admin, "access_token")?);
 
+    post(port, "/admin/v1/roles", &bearer, "application/json", &json!({"name": "clerk"}).to_string()).await?;
     for (name, audience, records) in [("orders", "https://orders.example/", "full"), ("stock", "https://stock.example/", "revocations")] {
         let api = json!({
             "name": name, "audience": audience, "scopes": [{"value": "read", "description": "read"}],
-            "access": "authenticated", "base_path": format!("/{name}"), "token_records": records,
+            "base_path": format!("/{name}"), "token_records": records,
         });
         post(port, "/admin/v1/apis", &bearer, "application/json", &api.to_string()).await?;
     }
+    // What is below a path can be listed in a policy, what is one segment below it cannot.
+    for (api, path) in [("orders", "/orders/*"), ("stock", "/stock/{id}")] {
+        let privilege = json!({
+            "name": format!("{api}-read"), "api": api, "routes": [{"methods": ["GET"], "path": path}], "roles": ["clerk"], "scopes": ["read"],
+        });
+        post(port, "/admin/v1/privileges", &bearer, "application/json", &privilege.to_string()).await?;
+    }
     let client = json!({
         "client_name": "bench", "client_type": "confidential", "grant_types": ["client_credentials"],
-        "scopes": [subject::ORDERS, subject::STOCK], "introspect": true,
+        "scopes": [subject::ORDERS, subject::STOCK], "roles": ["clerk"], "introspect": true,
     });
     let client = post(port, "/admin/v1/clients", &bearer, "application/json", &client.to_string()).await?;
     Ok((text(&client, "client_id")?, text(&client, "client_secret")?))
 }
 
-async fn fetch_tokens(setup: &Setup, count: usize) -> Result<Vec<String>, Error> {
+async fn fetch_tokens(setup: &Setup, scope: &str, count: usize) -> Result<Vec<String>, Error> {
     let function = Function::start("token", &binary("token")?, &setup.env, 1).await?;
-    let event = subject::token_event(&setup.client_id, &setup.client_secret, subject::ORDERS);
+    let event = subject::token_event(&setup.client_id, &setup.client_secret, scope);
     let mut tokens = Vec::new();
     for _ in 0..count {
         let answer = function.invoke(event.clone()).await.map_err(|error| format!("{error}\n{}", function.output()))?;

@@ -11,8 +11,12 @@ use crate::seed::Setup;
 
 /// A scope of an Api that keeps a record of every token.
 pub const ORDERS: &str = "https://orders.example/read";
-/// A scope of an Api that keeps records of revocations only.
+/// A scope of an Api that keeps records of revocations only, and whose privileges no policy can list.
 pub const STOCK: &str = "https://stock.example/read";
+
+/// How a policy begins that allows all that the client may call, and one that allows the one call. A denied call's lists rights, too.
+const LISTED: &str = r#""Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":["arn:aws:execute-api:eu-central-1:123456789012:local/local/GET/orders/*""#;
+const ONE_CALL: &str = r#""Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn:aws:execute-api:eu-central-1:123456789012:local/local/GET/stock/1""#;
 
 /// All but `revoke`.
 pub fn subjects(setup: &Setup) -> Vec<Subject> {
@@ -21,14 +25,16 @@ pub fn subjects(setup: &Setup) -> Vec<Subject> {
         let event = token_event(&setup.client_id, &setup.client_secret, scope);
         subject(setup, name, "token", "access_token", move |_| event.clone())
     };
-    let seen = authorizer_event(nth(&tokens, 0));
+    let seen = authorizer_event("/orders/1", nth(&tokens, 0));
+    let seen_one = authorizer_event("/stock/1", &setup.stock_token);
     let unseen = Rc::clone(&tokens);
     let (client_id, client_secret) = (setup.client_id.clone(), setup.client_secret.clone());
     vec![
         token("token", ORDERS),
         token("token_revocations", STOCK),
-        subject(setup, "authorizer_seen", "authorizer", "\"Allow\"", move |_| seen.clone()),
-        subject(setup, "authorizer_unseen", "authorizer", "\"Allow\"", move |n| authorizer_event(nth(&unseen, n))),
+        subject(setup, "authorizer_seen", "authorizer", LISTED, move |_| seen.clone()),
+        subject(setup, "authorizer_unseen", "authorizer", LISTED, move |n| authorizer_event("/orders/1", nth(&unseen, n))),
+        subject(setup, "authorizer_one_call", "authorizer", ONE_CALL, move |_| seen_one.clone()),
         subject(setup, "introspect", "introspect", r#"\"active\":true"#, move |n| {
             form_event("/oauth2/introspect", &client_id, &client_secret, &[("token", nth(&tokens, n))])
         }),
@@ -78,8 +84,8 @@ fn form_event(path: &str, client_id: &str, client_secret: &str, form: &[(&str, &
     event.to_string().into()
 }
 
-/// API Gateway's event for an authorizer of type REQUEST, for a call of the Api `orders` with `token`.
-pub fn authorizer_event(token: &str) -> Bytes {
+/// API Gateway's event for an authorizer of type REQUEST, for a call with `token`.
+pub fn authorizer_event(path: &str, token: &str) -> Bytes {
     let headers = [
         ("Accept", "*/*".to_owned()),
         ("Authorization", format!("Bearer {token}")),
@@ -90,12 +96,12 @@ pub fn authorizer_event(token: &str) -> Bytes {
         ("X-Forwarded-Port", "443".to_owned()),
         ("X-Forwarded-Proto", "https".to_owned()),
     ];
-    let mut event = request("/orders/1", "GET", &headers);
+    let mut event = request(path, "GET", &headers);
     merge(
         &mut event,
         json!({
             "type": "REQUEST",
-            "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:local/local/GET/orders/1",
+            "methodArn": format!("arn:aws:execute-api:eu-central-1:123456789012:local/local/GET{path}"),
         }),
     );
     event.to_string().into()

@@ -1,11 +1,12 @@
 //! The table fails, in every way, at every call, under every endpoint: nothing opens, nothing is said that is not known.
 
+mod access;
+
 use std::time::{Duration, Instant};
 
 use expect_test::expect;
 use serde_json::{Value, json};
 use shared::endpoints::Response;
-use shared::endpoints::authorizer::Failure;
 
 use crate::support::{Fault, Server, basic, json_of, shown};
 
@@ -32,11 +33,23 @@ enum Call {
     Rotate,
     Audit,
     Stats,
+    CreateRole,
+    DeleteRole,
+    GiveRole,
+    ListRoles,
+    CreatePrivilege,
+    ChangePrivilege,
+    DeletePrivilege,
+    ListPrivileges,
+    Explain,
+    Diagnose,
     Route,
     OpaqueRoute,
+    /// A route that a privilege guards, which the authorizer has yet to read.
+    GuardedRoute,
 }
 
-const CALLS: [Call; 22] = [
+const CALLS: [Call; 33] = [
     Call::Token,
     Call::OpaqueToken,
     Call::Introspect,
@@ -57,8 +70,19 @@ const CALLS: [Call; 22] = [
     Call::Rotate,
     Call::Audit,
     Call::Stats,
+    Call::CreateRole,
+    Call::DeleteRole,
+    Call::GiveRole,
+    Call::ListRoles,
+    Call::CreatePrivilege,
+    Call::ChangePrivilege,
+    Call::DeletePrivilege,
+    Call::ListPrivileges,
+    Call::Explain,
+    Call::Diagnose,
     Call::Route,
     Call::OpaqueRoute,
+    Call::GuardedRoute,
 ];
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Throttle, Fault::AnswerLost, Fault::Garbage];
@@ -70,6 +94,8 @@ struct Scene {
     jwt_client: String,
     opaque_client: String,
     introspector: String,
+    /// A clerk of the Api `guarded`, which a privilege opens to clerks.
+    guarded_client: String,
 }
 
 impl Scene {
@@ -79,11 +105,18 @@ impl Scene {
         let jwt_client = server.client("c_jwt", json!({})).await;
         let opaque_client = server.client("c_opaque", json!({"access_token_format": "opaque"})).await;
         let introspector = server.client("c_any", json!({"scopes": [], "introspect": true})).await;
+        let scopes = json!([{"value": "read"}, {"value": "write"}]);
+        server.create("/apis", json!({"name": "guarded", "audience": "https://guarded.example/", "scopes": scopes})).await;
+        let guarded_client = server.client("c_guarded", json!({"scopes": ["https://guarded.example/read"], "roles": ["clerk"]})).await;
+        let guards = json!([{"path": "/guarded/1"}, {"path": "/guarded/2"}]);
+        server.create("/privileges", json!({"name": "guards", "api": "guarded", "routes": guards, "roles": ["clerk"]})).await;
+        server.create("/privileges", json!({"name": "moves", "api": "guarded", "routes": [{"path": "/guarded/here"}]})).await;
         let admin = server.admin_token().await.into();
-        let scene = Self { server, admin, jwt_client, opaque_client, introspector };
+        let scene = Self { server, admin, jwt_client, opaque_client, introspector, guarded_client };
         // The first use of a secret on a day is noted; after this, a call is what it is every time.
         scene.server.token(&scene.jwt_client, "").await;
         scene.server.token(&scene.opaque_client, "").await;
+        scene.server.token(&scene.guarded_client, "").await;
         scene
     }
 
@@ -93,10 +126,30 @@ impl Scene {
             Call::Introspect | Call::TokenInfo | Call::Revoke | Call::Route => self.server.token(&self.jwt_client, "").await,
             Call::IntrospectOpaque | Call::RevokeOpaque | Call::OpaqueRoute => self.server.token(&self.opaque_client, "").await,
             Call::DeleteToken => crate::support::claims(&self.server.token(&self.jwt_client, "").await)["jti"].as_str().unwrap().to_owned(),
-            Call::CreateSecret => {
+            Call::CreateSecret | Call::GiveRole => {
                 let id = self.server.fresh().hex_id("client");
                 self.server.client(&id, json!({})).await;
                 id
+            }
+            Call::DeleteRole => {
+                let name = self.server.fresh().hex_id("role");
+                self.server.roles(&[&name]).await;
+                name
+            }
+            Call::DeletePrivilege => {
+                let name = self.server.fresh().hex_id("privilege");
+                assert_eq!(self.send(Call::CreatePrivilege, &name).await.status(), 201);
+                name
+            }
+            Call::Diagnose => self.server.token(&self.guarded_client, "").await,
+            Call::GuardedRoute => {
+                let token = self.server.token(&self.guarded_client, "").await;
+                let name = self.server.fresh().hex_id("name");
+                assert_eq!(self.send(Call::ChangePrivilege, &name).await.status(), 200);
+                // A call on no Api makes the authorizer follow the feed and read the Apis: the privileges are left.
+                self.server.pass(5);
+                assert_eq!(self.server.send("GET", "/nowhere", &[], "").await.status(), 401);
+                token
             }
             // Due, so that each of these reads.
             Call::KeySet => {
@@ -114,7 +167,7 @@ impl Scene {
     }
 
     async fn send(&self, call: Call, prepared: &str) -> Response {
-        let Self { server, jwt_client, opaque_client, introspector, .. } = self;
+        let Self { server, jwt_client, opaque_client, introspector, guarded_client, .. } = self;
         let admin = async |method: &str, path: &str, body: Value| {
             let body = if body.is_null() { String::new() } else { body.to_string() };
             let authorization = format!("Bearer {}", self.admin.lock().unwrap());
@@ -144,7 +197,28 @@ impl Scene {
             Call::Rotate => admin("POST", "/keys/rotate", json!({})).await,
             Call::Audit => admin("GET", "/audit?client_id=c_jwt", Value::Null).await,
             Call::Stats => admin("GET", "/stats/latest/instance", Value::Null).await,
+            Call::CreateRole => admin("POST", "/roles", json!({"name": prepared})).await,
+            Call::DeleteRole => admin("DELETE", &format!("/roles/{prepared}"), Value::Null).await,
+            Call::GiveRole => admin("PUT", &format!("/clients/{prepared}/roles/clerk"), Value::Null).await,
+            Call::ListRoles => admin("GET", "/roles", Value::Null).await,
+            Call::CreatePrivilege => {
+                let routes = json!([{"path": format!("/guarded/{prepared}")}]);
+                admin("POST", "/privileges", json!({"name": prepared, "api": "guarded", "routes": routes, "roles": ["clerk"]})).await
+            }
+            Call::ChangePrivilege => {
+                let routes = json!([{"path": format!("/guarded/{prepared}/moved")}]);
+                admin("PATCH", "/privileges/moves", json!({"routes": routes})).await
+            }
+            Call::DeletePrivilege => admin("DELETE", &format!("/privileges/{prepared}"), Value::Null).await,
+            Call::ListPrivileges => admin("GET", "/privileges", Value::Null).await,
+            Call::Explain => admin("GET", "/routes/explain?method=GET&path=/guarded/1", Value::Null).await,
+            Call::Diagnose => {
+                let body = json!({"token": prepared, "method": "GET", "path": "/guarded/1"}).to_string();
+                let headers = [("authorization", guarded_client.as_str()), ("content-type", "application/json")];
+                server.send("POST", "/oauth2/diagnose", &headers, body).await
+            }
             Call::Route | Call::OpaqueRoute => server.get("/orders/1", prepared).await,
+            Call::GuardedRoute => server.get("/guarded/1", prepared).await,
         }
     }
 }
@@ -152,9 +226,9 @@ impl Scene {
 /// What the call answers when nothing is wrong.
 fn good(call: Call) -> u16 {
     match call {
-        Call::CreateClient | Call::CreateSecret | Call::CreateApi => 201,
+        Call::CreateClient | Call::CreateSecret | Call::CreateApi | Call::CreateRole | Call::CreatePrivilege => 201,
         Call::Rotate => 202,
-        Call::DeleteToken => 204,
+        Call::DeleteToken | Call::DeleteRole | Call::GiveRole | Call::DeletePrivilege => 204,
         _ => 200,
     }
 }
@@ -162,13 +236,15 @@ fn good(call: Call) -> u16 {
 /// What the call must answer while the table does not: 503, or the gateway's 500 for an authorizer that fails.
 fn assert_closed(call: Call, response: &Response, context: &str) {
     let text = shown(response);
-    let expected = if matches!(call, Call::Route | Call::OpaqueRoute) { 500 } else { 503 };
+    let expected = if matches!(call, Call::Route | Call::OpaqueRoute | Call::GuardedRoute) { 500 } else { 503 };
     assert_eq!(response.status(), expected, "{context}: {text}");
     if expected == 503 {
         assert_eq!(response.headers()["retry-after"], "1", "{context}: {text}");
         assert_eq!(response.headers()["cache-control"], "no-store", "{context}: {text}");
     }
-    for leak in ["access_token\"", "\"active\"", "client_secret", "principal", "dynamodb", "127.0.0.1", "injected", "Throughput", "token#"] {
+    for leak in
+        ["access_token\"", "\"active\"", "\"verdict\"", "client_secret", "principal", "dynamodb", "127.0.0.1", "injected", "Throughput", "token#"]
+    {
         assert!(!text.contains(leak), "{context} says {leak}: {text}");
     }
 }
@@ -231,7 +307,7 @@ async fn a_fault_that_lasts_is_said_and_nothing_else() {
                 // What was written although the answer was lost is there; what was not, was not: the caller may send the same again.
                 let again = scene.send(call, &prepared).await.status().as_u16();
                 let may_exist = fault == Fault::AnswerLost || fault == Fault::Garbage;
-                let is_right = again == good(call) || (may_exist && again == 409);
+                let is_right = again == good(call) || (may_exist && (again == 409 || (good(call) == 204 && again == 404)));
                 assert!(is_right, "{context}: then {again}");
             }
         }
@@ -314,31 +390,6 @@ async fn counts_that_cannot_be_written_hold_nobody_up() {
     let (route, issued) = tokio::join!(Box::pin(scene.server.get("/orders/1", &token)), Box::pin(scene.send(Call::Token, "")));
     assert!(begun.elapsed() < Duration::from_millis(3_300), "{:?}", begun.elapsed());
     assert_eq!((route.status().as_u16(), issued.status().as_u16()), (200, 200));
-}
-
-#[tokio::test]
-async fn a_feed_that_cannot_be_read_closes_the_gate() {
-    // SF-07, AU-04, AU-17: a warm authorizer that knows the token does not allow what it can no longer be sure of.
-    let scene = Scene::start().await;
-    let token = scene.prepare(Call::Route).await;
-    assert_eq!(scene.server.get("/orders/1", &token).await.status(), 200);
-    let ask = async || {
-        let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": "arn:aws:execute-api:local:000000000000:local/local/GET/orders/1"});
-        scene.server.node().authorizer.handle(serde_json::from_value(event).unwrap(), scene.server.fresh()).await
-    };
-    for fault in [Fault::Error, Fault::Throttle, Fault::Garbage, Fault::AnswerLost] {
-        scene.server.pass(5);
-        scene.server.proxy.inject(fault, "Query", usize::MAX);
-        for _ in 0..2 {
-            let failure = ask().await.map(|_| ()).unwrap_err();
-            assert!(matches!(failure, Failure::Unavailable(_)), "{fault:?}");
-            assert_eq!(failure.to_string(), "the call could not be decided", "{fault:?}");
-        }
-        // Nobody without a token is let in either, on any route.
-        assert_eq!(scene.server.send("GET", "/orders/1", &[], "").await.status(), 500, "{fault:?}");
-        scene.server.proxy.heal();
-        assert!(ask().await.is_ok(), "{fault:?}");
-    }
 }
 
 #[tokio::test]

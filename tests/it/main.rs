@@ -3,6 +3,7 @@
 mod admin;
 mod admin_clients;
 mod admin_objects;
+mod agreement;
 mod authorizer;
 mod authorizer_events;
 mod binaries;
@@ -18,7 +19,9 @@ mod introspect;
 mod layers;
 mod metadata;
 mod nodes;
+mod principals;
 mod privileges;
+mod protection;
 mod proxy;
 mod replay;
 mod revoke;

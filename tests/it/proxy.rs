@@ -1,6 +1,7 @@
 //! A proxy between the SDK and the engine: it counts the calls by operation, and does to them what the test asks for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// What happens to calls.
@@ -38,6 +40,10 @@ pub struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
     calls: Mutex<BTreeMap<String, usize>>,
     fault: Mutex<Option<(Fault, &'static str, usize)>>,
+    /// How many calls the fault lets pass first.
+    spared: AtomicUsize,
+    lags: AtomicBool,
+    pages: AtomicBool,
 }
 
 impl Proxy {
@@ -50,6 +56,9 @@ impl Proxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             calls: Mutex::default(),
             fault: Mutex::default(),
+            spared: AtomicUsize::default(),
+            lags: AtomicBool::default(),
+            pages: AtomicBool::default(),
         });
         let serving = Arc::clone(&proxy);
         let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
@@ -71,12 +80,28 @@ impl Proxy {
 
     /// Does `fault` to the next `times` calls of `operation` (`""`: of any).
     pub fn inject(&self, fault: Fault, operation: &'static str, times: usize) {
+        self.inject_after(0, fault, operation, times);
+    }
+
+    /// The same, after the next `spared` calls of it.
+    pub fn inject_after(&self, spared: usize, fault: Fault, operation: &'static str, times: usize) {
+        self.spared.store(spared, Ordering::Relaxed);
         *self.fault.lock().unwrap() = Some((fault, operation, times));
     }
 
     /// Stops injecting.
     pub fn heal(&self) {
         *self.fault.lock().unwrap() = None;
+    }
+
+    /// From now on, a read that does not ask for consistency, and every list, sees the oldest image there is: nothing is written yet.
+    pub fn lag(&self) {
+        self.lags.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, a query gives an empty page first, and then pages of one item.
+    pub fn page(&self) {
+        self.pages.store(true, Ordering::Relaxed);
     }
 
     /// The calls since the last time this was asked, by operation: `BatchGetItem 1, PutItem 1`.
@@ -109,6 +134,10 @@ impl Proxy {
         let mut fault = self.fault.lock().unwrap();
         match &mut *fault {
             Some((kind, wanted, times)) if *times > 0 && (wanted.is_empty() || *wanted == operation) => {
+                if self.spared.load(Ordering::Relaxed) > 0 {
+                    self.spared.fetch_sub(1, Ordering::Relaxed);
+                    return None;
+                }
                 *times -= 1;
                 Some(*kind)
             }
@@ -139,7 +168,27 @@ impl Proxy {
         if operation == "UpdateTimeToLive" && self.keeps_expired_items {
             return Response::new(Body::from(r#"{"TimeToLiveSpecification":{"AttributeName":"ttl","Enabled":true}}"#));
         }
-        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let mut body = to_bytes(body, usize::MAX).await.unwrap();
+        if self.lags.load(Ordering::Relaxed)
+            && let Some(image) = oldest_image(&operation, &serde_json::from_slice(&body).unwrap())
+        {
+            return Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(image.to_string())).unwrap();
+        }
+        if self.pages.load(Ordering::Relaxed) && operation == "Query" {
+            let mut query: Value = serde_json::from_slice(&body).unwrap();
+            if query.get("ExclusiveStartKey").is_none() && query.get("IndexName").is_none() {
+                // Where the range begins there is no item.
+                let start = |one: &str, other: &str| {
+                    query["ExpressionAttributeValues"].get(one).unwrap_or(&query["ExpressionAttributeValues"][other]).clone()
+                };
+                let last = json!({"pk": start(":pk", ":p"), "sk": start(":from", ":start")});
+                let image = json!({"Items": [], "Count": 0, "ScannedCount": 5, "LastEvaluatedKey": last});
+                return Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(image.to_string())).unwrap();
+            }
+            query["Limit"] = json!(1);
+            body = query.to_string().into();
+            parts.headers.insert(http::header::CONTENT_LENGTH, body.len().into());
+        }
         parts.uri = self.engine.parse().unwrap();
         let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.unwrap();
         let (parts, body) = answer.into_parts();
@@ -152,5 +201,19 @@ impl Proxy {
             Some(Fault::Garbage) => Response::new(Body::from(body.slice(..body.len() / 2))),
             _ => Response::from_parts(parts, Body::from(body)),
         }
+    }
+}
+
+/// What a replica that has seen no write answers to a read that it may answer; `None`: it may not, or it is no read.
+fn oldest_image(operation: &str, body: &Value) -> Option<Value> {
+    let is_consistent = |request: &Value| request["ConsistentRead"] == true;
+    match operation {
+        "GetItem" => (!is_consistent(body)).then(|| json!({})),
+        "Query" => (!is_consistent(body)).then(|| json!({"Items": [], "Count": 0, "ScannedCount": 0})),
+        "BatchGetItem" => {
+            let tables = body["RequestItems"].as_object().unwrap();
+            (!tables.values().all(is_consistent)).then(|| json!({"Responses": {}, "UnprocessedKeys": {}}))
+        }
+        _ => None,
     }
 }

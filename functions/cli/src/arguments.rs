@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::oauth::ids::ClientId;
 
+use crate::access::{PrivilegeCommand, RoleCommand};
+
 const HELP: &str = "\
 It goes straight to the table with --url absent and GATEWRIGHT_TABLE set, under IAM: GATEWRIGHT_ISSUER, AWS_REGION,
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), and where a signing key is made, GATEWRIGHT_KMS_KEY_ID.
@@ -37,8 +39,16 @@ pub enum Command {
     /// Apis: audiences, their scopes, where their routes are
     #[command(subcommand)]
     Api(ApiCommand),
+    /// Roles: what clients have and privileges ask for
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Privileges: which roles and scopes open which routes
+    #[command(subcommand)]
+    Privilege(PrivilegeCommand),
     /// Fetch an access token by client credentials, and print it
     Token(TokenArguments),
+    /// Say why a call passes or does not, and what to do; without a token, what the route asks for
+    Explain(ExplainArguments),
 }
 
 /// `bootstrap`.
@@ -67,6 +77,18 @@ pub enum ClientCommand {
     },
     /// Make a new secret (a client has two at most), list them, or end one
     Secret(SecretArguments),
+    /// Give a client a role that it has when it acts for itself, or take it
+    Role {
+        /// The client's identifier
+        #[arg(value_parser = segment)]
+        client: String,
+        /// The role
+        #[arg(value_parser = segment)]
+        role: String,
+        /// Take the role instead
+        #[arg(long)]
+        take: bool,
+    },
 }
 
 /// `client create`.
@@ -248,6 +270,24 @@ impl NewApi {
     }
 }
 
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The call's token comes from GATEWRIGHT_TOKEN, or from standard input where that is no terminal, never from an argument; the value of a
+whole Authorization header will do. The exit code is 0 for a call that passes and 1 for one that does not.")]
+pub struct ExplainArguments {
+    /// The call's method
+    pub method: String,
+    /// The call's path, from the root of the gateway's stage
+    pub path: String,
+    /// The API Gateway stage that the call is on
+    #[arg(long, value_name = "API_ID/STAGE")]
+    pub gateway: Option<String>,
+    /// The client that the call names in its backend header
+    #[arg(long = "as", value_name = "CLIENT_ID", value_parser = segment)]
+    pub backend: Option<String>,
+}
+
 /// `token`.
 #[derive(Debug, Args)]
 #[command(after_help = "The client's secret comes from GATEWRIGHT_CLIENT_SECRET or from standard input, never from an argument.")]
@@ -272,9 +312,21 @@ fn client_id(text: &str) -> Result<ClientId, &'static str> {
 }
 
 /// An identifier that is one segment of a path as it stands.
-fn segment(text: &str) -> Result<String, &'static str> {
+pub fn segment(text: &str) -> Result<String, &'static str> {
     match text {
         "." | ".." => Err("an identifier is not made of dots"),
         _ => client_id(text).map(String::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
     }
 }

@@ -34,6 +34,12 @@ impl Fault {
         Self { sentence, details: details.collect() }
     }
 
+    /// The same, with what the server tells its callers put as the command line has it.
+    pub fn in_place_of(mut self, theirs: &str, ours: &str) -> Self {
+        self.sentence = self.sentence.replace(theirs, ours);
+        self
+    }
+
     /// The same, because of this.
     pub fn because(mut self, reason: &str) -> Self {
         self.sentence = format!("{} ({})", self.sentence, plain(reason));

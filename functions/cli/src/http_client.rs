@@ -65,14 +65,14 @@ impl HttpClient {
         answer.filter(|answer| status == StatusCode::OK && is_token(answer)).ok_or_else(|| Fault::of_answer(status, &body))
     }
 
-    /// The admin API's answer.
+    /// The server's answer to an administrator; the path begins after the issuer.
     ///
     /// # Errors
     /// Where the server cannot be reached.
-    pub fn admin(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Fault> {
+    pub fn ask(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Fault> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}/admin/v1{path}", self.issuer.as_str()))
+            .uri(format!("{}{path}", self.issuer.as_str()))
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(CONTENT_TYPE, "application/json");
         self.send(request, body.map(Value::to_string))
@@ -91,8 +91,8 @@ impl HttpClient {
     }
 }
 
-/// A value as it stands in a form.
-fn encoded(value: &str) -> String {
+/// A value as it stands in a form or in a query.
+pub fn encoded(value: &str) -> String {
     let byte = |byte: u8| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };

@@ -13,7 +13,7 @@ pub struct Output {
 }
 
 /// What is shown first of an object, in this order; the rest follows by name.
-const FIRST: [&str; 8] = ["client_id", "client_name", "name", "client_type", "grant_types", "audience", "scopes", "base_path"];
+const FIRST: [&str; 10] = ["client_id", "client_name", "name", "api", "routes", "client_type", "grant_types", "audience", "scopes", "base_path"];
 /// What is shown last.
 const LAST: [&str; 6] = ["created_at", "updated_at", "expires_at", "version", "secret_id", "client_secret"];
 

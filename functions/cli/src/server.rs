@@ -1,6 +1,6 @@
 //! The admin API, reached either way: one implementation of its rules, one way to read its answers.
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::Value;
 use shared::oauth::api::ADMIN_AUDIENCE;
 
@@ -42,12 +42,28 @@ impl Server {
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
         let (status, answer) = match self {
             Self::Table(table) => table.ask(method, path, body).await?,
-            Self::Running(http, token) => http.admin(token, method, path, body)?,
+            Self::Running(http, token) => http.ask(token, method, &format!("/admin/v1{path}"), body)?,
         };
+        self.read(status, &answer)
+    }
+
+    /// The diagnosis of a call.
+    ///
+    /// # Errors
+    /// What the server says where it refuses to answer.
+    pub async fn diagnose(&self, question: &Value) -> Result<Value, Fault> {
+        let (status, answer) = match self {
+            Self::Table(table) => table.diagnose(question).await?,
+            Self::Running(http, token) => http.ask(token, Method::POST, "/oauth2/diagnose", Some(question))?,
+        };
+        self.read(status, &answer)
+    }
+
+    fn read(&self, status: StatusCode, answer: &[u8]) -> Result<Value, Fault> {
         if status.is_success() {
-            return Ok(serde_json::from_slice(&answer).unwrap_or_default());
+            return Ok(serde_json::from_slice(answer).unwrap_or_default());
         }
-        let fault = Fault::of_answer(status, &answer);
+        let fault = Fault::of_answer(status, answer);
         match (self, reasons::last()) {
             (Self::Table(_), Some(reason)) if status.is_server_error() => Err(fault.because(&reason)),
             _ => Err(fault),

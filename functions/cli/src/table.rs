@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 use shared::endpoints::admin::{Caller, Endpoint};
+use shared::endpoints::diagnose::diagnose_for_operator;
 use shared::endpoints::evidence::Evidence;
 use shared::endpoints::{Keyring, Request, rotate};
 use shared::oauth::ids::Issuer;
@@ -80,6 +81,15 @@ impl Table {
             body: body.map(|body| Bytes::from(body.to_string())).unwrap_or_default(),
         };
         let response = self.endpoint.handle_for(&Caller::operator(), request, fresh()?).await;
+        Ok((response.status(), response.into_body().to_vec()))
+    }
+
+    /// The diagnosis of a call.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    pub async fn diagnose(&self, question: &Value) -> Result<Answer, Fault> {
+        let response = diagnose_for_operator(&self.endpoint.evidence, question.to_string().as_bytes(), &fresh()?).await;
         Ok((response.status(), response.into_body().to_vec()))
     }
 }

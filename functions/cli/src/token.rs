@@ -33,18 +33,26 @@ pub fn run(wanted: &TokenArguments, url: Option<&str>, output: &Output) -> Resul
     output.line(&plain(answer.get("access_token").and_then(Value::as_str).unwrap_or_default()))
 }
 
-/// The client's secret, from where no other process can read it.
+/// The client's secret.
 fn secret() -> Result<String, Fault> {
-    if let Some(secret) = variable("GATEWRIGHT_CLIENT_SECRET") {
-        return Ok(secret);
-    }
     let missing = || Fault::new("the client's secret is missing: set GATEWRIGHT_CLIENT_SECRET or pipe it to standard input");
+    kept("GATEWRIGHT_CLIENT_SECRET")?.ok_or_else(missing)
+}
+
+/// What opens something, from where no other process can read it: this variable, or standard input where that is no terminal.
+///
+/// # Errors
+/// Where standard input cannot be read.
+pub fn kept(name: &str) -> Result<Option<String>, Fault> {
+    if let Some(value) = variable(name) {
+        return Ok(Some(value));
+    }
     let mut input = stdin();
     if input.is_terminal() {
-        return Err(missing());
+        return Ok(None);
     }
     let mut text = String::new();
     input.read_to_string(&mut text).map_err(|error| Fault::new(format!("standard input cannot be read: {error}")))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() { Err(missing()) } else { Ok(secret.to_owned()) }
+    let text = text.trim_end_matches(['\r', '\n']);
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }

@@ -20,6 +20,7 @@ use crate::oauth::gates::{Call, Presented, judge};
 use crate::oauth::ids::ClientId;
 use crate::oauth::jws;
 use crate::oauth::path::CanonicalPath;
+use crate::oauth::privilege::Method;
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::token_gate::{Parties, Recorded};
 use crate::store::{Found, Key};
@@ -59,22 +60,40 @@ enum Caller {
     Client(ClientId),
 }
 
-/// Answers a question.
+/// Answers an operator: somebody whom IAM lets read the table, the command line. They may ask about any token.
+pub async fn diagnose_for_operator(evidence: &Evidence, question: &[u8], fresh: &Fresh) -> Response {
+    let answer = diagnosis(evidence, &Caller::Admin, question, fresh).await;
+    answer.unwrap_or_else(|refusal| {
+        log::info!(endpoint = "diagnose", reason = refusal.fault(); "diagnosis refused");
+        refusal.response()
+    })
+}
+
+/// Answers a request.
 pub(super) async fn diagnose(evidence: &Evidence, request: &Request, fresh: &Fresh) -> Result<Response, Refusal> {
     if request.method != http::Method::POST {
         return Err(Refusal::MethodNotAllowed("POST"));
     }
     request.small_and_plain()?;
     let caller = caller(evidence, request, fresh).await?;
-    let question: Question = serde_json::from_slice(&request.body)
+    diagnosis(evidence, &caller, &request.body, fresh).await
+}
+
+/// Answers a question, as far as who asks may know.
+async fn diagnosis(evidence: &Evidence, caller: &Caller, question: &[u8], fresh: &Fresh) -> Result<Response, Refusal> {
+    let question: Question = serde_json::from_slice(question)
         .map_err(|_| TokenError::invalid_request("the body must be JSON with token, method and path, and at most gateway and client_id"))?;
+    // The gateway has no such call: it would be neither accepted nor rejected.
+    if !Method::could_be(&question.method) {
+        return Err(TokenError::invalid_request("method must be as it is sent, in capitals: GET").into());
+    }
     let sent = Sent::read(&question.token);
     let examined = match sent {
         Sent::Token(token) => Some(evidence.examine(token, None, fresh.now).await?),
         Sent::Nothing | Sent::Unusable => None,
     };
     let decoded = decoded(&sent, examined.as_ref(), evidence);
-    if let Caller::Client(client_id) = &caller
+    if let Caller::Client(client_id) = caller
         && decoded.as_ref().and_then(|claims| claims.get("client_id")).is_some_and(|owner| owner != client_id.as_str())
     {
         return Err(Refusal::NotOwner);

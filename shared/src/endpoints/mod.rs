@@ -1,6 +1,5 @@
 //! The shells: one file per endpoint. Load, ask the rules to decide, commit, answer. Nothing here decides.
 
-mod diagnose;
 mod keyring;
 mod request;
 mod respond;
@@ -12,6 +11,7 @@ pub mod admin;
 pub mod authorize;
 pub mod authorizer;
 pub mod bootstrap;
+pub mod diagnose;
 pub mod evidence;
 pub mod introspect;
 pub mod metadata;

@@ -132,7 +132,11 @@ impl Circumstances<'_> {
     fn of_audience(&self) -> (String, String) {
         let has = self.claims.map(|claims| claims.aud.as_str()).unwrap_or_default();
         let Some(protection) = self.protection.filter(|protection| protection.api.metadata.audience != has) else {
-            return (format!("the token is for the audience {has}, which no api has any more"), "request a token for an api that exists".to_owned());
+            // Its audience may be another Api's by now: see `token_gate::alive`.
+            return (
+                format!("the token is for an api that is no more, of the audience {has}"),
+                "request a new token, for an api that exists".to_owned(),
+            );
         };
         let api = &protection.api.metadata;
         let asked = protection.privilege().and_then(|privilege| privilege.scopes.first());
@@ -201,5 +205,252 @@ impl Circumstances<'_> {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::access_token::fixture::claims;
+    use super::super::api::fixture::api;
+    use super::super::client::AccessTokenFormat;
+    use super::super::client::fixture::client;
+    use super::super::path::CanonicalPath;
+    use super::super::privilege::fixture::privilege;
+    use super::super::route_table::RouteTable;
+    use super::*;
+
+    /// What is known of a call on a route of the Api `soda`: a token of the client `c1` for it, unless a test says otherwise.
+    struct Known {
+        claims: Claims,
+        record: Option<TokenRecord>,
+        client: Option<Client>,
+        is_on_soda: bool,
+    }
+
+    /// Gate, code, detail and remedy; `changes` are those of the privilege `staff`, if one decides.
+    fn said(closed: Closed, changes: Option<Value>, alter: impl FnOnce(&mut Known)) -> String {
+        let (client, _) = client(json!({"roles": ["dev", "ops"]}));
+        let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
+        let mut known = Known { claims, record: None, client: Some(client), is_on_soda: true };
+        alter(&mut known);
+        let soda = api("soda", "https://soda.example/", &["read", "write"]);
+        let table = RouteTable::new("/soda", changes.map(|changes| privilege("staff", changes)).into_iter().collect());
+        let protection = Protection::of(&soda, Some(&table), "GET", &CanonicalPath::parse("/soda/a").unwrap());
+        let circumstances = Circumstances {
+            person: None,
+            issuer: &Issuer::parse("https://as.example").unwrap(),
+            token_issuer: Some("https://other.example"),
+            claims: Some(&known.claims),
+            record: known.record.as_ref(),
+            client: known.client.as_ref(),
+            protection: known.is_on_soda.then_some(&protection),
+            now: Timestamp::from_unix(3_600),
+        };
+        let Diagnosis { detail, remedy } = closed.explain(&circumstances);
+        format!("{} {}: {detail}. {remedy}.", closed.gate(), closed.code())
+    }
+
+    /// Pins what is said, and that it mentions what it must.
+    fn pin(said: &str, expected: &str, mentions: &[&str]) {
+        assert_eq!(said, expected);
+        for mention in mentions {
+            assert!(said.contains(mention), "{mention} in {said}");
+        }
+    }
+
+    fn plainly(closed: Closed, expected: &str, mentions: &[&str]) {
+        pin(&said(closed, None, |_| {}), expected, mentions);
+    }
+
+    #[test]
+    fn the_token_gate_is_explained() {
+        // 5.5 token_missing to revoked
+        plainly(
+            Closed::NoToken,
+            "token token_missing: the route asks for a token, and the call has none. send the header `Authorization: Bearer <token>`.",
+            &["Authorization: Bearer <token>"],
+        );
+        plainly(
+            Closed::NotBearer,
+            "token not_bearer: what was sent is no bearer token. \
+             spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes.",
+            &["spell the scheme `Bearer`"],
+        );
+        let token = |fault, expected: &str, mentions: &[&str]| plainly(Closed::Token(fault), expected, mentions);
+        token(
+            TokenFault::Malformed,
+            "token malformed: this is no access token of this server. request a new token at the token endpoint and send it as it is.",
+            &["request a new token"],
+        );
+        token(
+            TokenFault::Unknown,
+            "token malformed: this server has no record of the token. request a new token at the token endpoint.",
+            &["request a new token"],
+        );
+        token(
+            TokenFault::SignatureAbsent,
+            "token signature_absent: the token's signature was cut off: its claims can be read, but the token is not usable. \
+             send the whole token, signature included, or request a new one.",
+            &["signature", "token is not usable"],
+        );
+        token(
+            TokenFault::BadSignature,
+            "token bad_signature: the token's signature does not fit its content: it was altered or cut, and is not usable. \
+             send the token exactly as the token endpoint gave it, signature included.",
+            &["signature", "is not usable"],
+        );
+        token(
+            TokenFault::UnknownKey,
+            "token unknown_key: the token's signature is by a key that is not, or no longer, in this server's key set: it is not usable. \
+             request a new token at the token endpoint: keys are replaced, and old ones retired.",
+            &["signature", "is not usable"],
+        );
+        token(
+            TokenFault::WrongIssuer,
+            "token wrong_issuer: the token is from the issuer https://other.example, this server is https://as.example. \
+             request the token from https://as.example, or call the API of https://other.example.",
+            &["https://as.example", "https://other.example"],
+        );
+        token(
+            TokenFault::Expired,
+            "token expired: the token expired at 1970-01-01T00:50:00Z, and it is 1970-01-01T01:00:00Z now. request a new token at the token endpoint.",
+            &["00:50:00", "01:00:00"],
+        );
+        token(
+            TokenFault::NotYetValid,
+            "token not_yet_valid: the token is from the future: it was issued at 1970-01-01T00:33:20Z, and it is 1970-01-01T01:00:00Z now. set the clocks.",
+            &["00:33:20", "01:00:00"],
+        );
+    }
+
+    #[test]
+    fn a_dead_token_is_told_when_and_with_whom_it_died() {
+        // 5.5 revoked, client_inactive
+        let record = |revoked_at| TokenRecord { claims: claims(2_000, 3_000), format: AccessTokenFormat::Jwt, revoked_at };
+        let revoked = Closed::Token(TokenFault::Revoked);
+        pin(
+            &said(revoked, None, |known| known.record = Some(record(Some(Timestamp::from_unix(2_500))))),
+            "token revoked: the token was revoked at 1970-01-01T00:41:40Z. request a new token at the token endpoint.",
+            &["00:41:40"],
+        );
+        pin(
+            &said(revoked, None, |known| known.record = Some(record(None))),
+            "token revoked: the token was revoked with all tokens of its client that were issued before 1970-01-01T00:16:40Z. \
+             request a new token at the token endpoint.",
+            &["00:16:40"],
+        );
+        plainly(
+            Closed::Token(TokenFault::ClientInactive),
+            "token client_inactive: the client c1 is deactivated. activate the client: set `active` to true.",
+            &["activate"],
+        );
+        pin(
+            &said(Closed::Token(TokenFault::ClientInactive), None, |known| known.client = None),
+            "token client_inactive: the client c1 was deleted. register a client, activate it and request a new token.",
+            &["activate"],
+        );
+    }
+
+    #[test]
+    fn a_token_for_elsewhere_is_told_what_to_request() {
+        // 5.5 audience_mismatch
+        for (closed, changes, scope) in [
+            (Closed::OtherApi, None, "read"),
+            (Closed::OtherApi, Some(json!({"scopes": ["write", "read"]})), "write"),
+            (Closed::Token(TokenFault::AudienceMismatch), None, "read"),
+        ] {
+            pin(
+                &said(closed, changes, |known| known.claims.aud = "https://billing.example/".to_owned()),
+                &format!(
+                    "token audience_mismatch: the token is for the audience https://billing.example/, the route wants https://soda.example/. \
+                     request a token with the scope https://soda.example/{scope}."
+                ),
+                &["https://billing.example/", "https://soda.example/", &format!("https://soda.example/{scope}")],
+            );
+        }
+        // The Api is gone, and the route is no Api's; or it was made again.
+        for nowhere in [true, false] {
+            pin(
+                &said(Closed::Token(TokenFault::AudienceMismatch), None, |known| known.is_on_soda = !nowhere),
+                "token audience_mismatch: the token is for an api that is no more, of the audience https://soda.example/. \
+                 request a new token, for an api that exists.",
+                &["https://soda.example/"],
+            );
+        }
+    }
+
+    #[test]
+    fn the_route_gate_is_explained() {
+        // 5.5 scope_missing to api_not_in_backend
+        let route =
+            |fault, changes: Option<Value>, expected: &str, mentions: &[&str]| pin(&said(Closed::Route(fault), changes, |_| {}), expected, mentions);
+        for (how, mention) in [("any", "any of https://soda.example/write https://soda.example/read"), ("all", "all of https://soda.example/write")] {
+            route(
+                RouteFault::ScopeMissing,
+                Some(json!({"scopes": ["write", "read"], "scopes_match": how})),
+                &format!(
+                    "route scope_missing: the privilege staff asks for {how} of the scopes `write read`, the token was granted `read`. \
+                     request a token with {how} of https://soda.example/write https://soda.example/read; the client must be allowed it."
+                ),
+                &[mention, "granted `read`"],
+            );
+        }
+        let roles = Some(json!({"roles": ["emp", "mgr"]}));
+        route(
+            RouteFault::RoleMissing,
+            roles.clone(),
+            "route role_missing: the privilege staff asks for one of the roles emp, mgr, c1 has dev, ops. \
+             give c1 one of the roles emp, mgr; the same token works then.",
+            &["one of the roles emp, mgr"],
+        );
+        assert!(said(Closed::Route(RouteFault::RoleMissing), roles, |known| known.client = Some(client(json!({})).0)).contains("c1 has no role."));
+        route(
+            RouteFault::SubjectType,
+            Some(json!({"subjects": ["user"]})),
+            "route subject_type: the privilege staff asks for a token that speaks for a user, and this one speaks for a client. \
+             use the authorization_code grant.",
+            &["authorization_code grant"],
+        );
+        pin(
+            &said(Closed::Route(RouteFault::SubjectType), Some(json!({"subjects": ["client"]})), |known| known.claims.sub_type = SubjectType::User),
+            "route subject_type: the privilege staff asks for a token that speaks for a client, and this one speaks for a user. \
+             use the client_credentials grant.",
+            &["client_credentials grant"],
+        );
+        route(
+            RouteFault::BackendMismatch,
+            None,
+            "route backend_mismatch: the call names another backend than the token's, which is c1. \
+             leave the backend header out, or send c1 in it.",
+            &["backend than the token's, which is c1"],
+        );
+        route(
+            RouteFault::ApiNotInBackend,
+            None,
+            "route api_not_in_backend: the client c1 has no scope of the api soda any more. \
+             attach the api soda to the client: give it one of the api's scopes.",
+            &["attach the api"],
+        );
+        route(
+            RouteFault::PathAmbiguous,
+            None,
+            "route path_ambiguous: the path can be read in more than one way. \
+             send the path without dot segments, empty segments, wildcards, encoded slashes and needless percent-encoding.",
+            &[],
+        );
+        route(
+            RouteFault::Denied,
+            None,
+            "route route_denied: no privilege names the route, and the api soda is closed where none does. \
+             name the route in a privilege, or set the api's `access`.",
+            &[],
+        );
+        pin(
+            &said(Closed::Route(RouteFault::Denied), None, |known| known.is_on_soda = false),
+            "route route_denied: no api has this path. check path and gateway, or register an api whose base_path covers it.",
+            &[],
+        );
     }
 }

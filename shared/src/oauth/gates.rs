@@ -68,7 +68,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// The code that diagnosis and the log give it (`spec` of diagnosis: `docs/access-rules.md`).
+    /// The code that diagnosis and the log give it; `docs/access-rules.md` lists them all.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoToken => "token_missing",
@@ -134,4 +134,204 @@ pub fn judge<'a>(
     let protection = protection.ok_or(Closed::Route(RouteFault::Denied))?;
     protection.admits(&principal).map_err(Closed::Route)?;
     Ok(Passed::Principal(principal))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::access_token::fixture::claims;
+    use super::super::api::Access;
+    use super::super::api::fixture::api;
+    use super::super::client::fixture::client;
+    use super::super::privilege::Privilege;
+    use super::super::privilege::fixture::privilege;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(2_100);
+
+    /// Who calls: the one with nothing, or the client `c1` with a token of the Api `soda`, which has these roles.
+    #[derive(Clone, Copy)]
+    enum Caller<'a> {
+        Nobody,
+        Bad(Presented<'a>),
+        WithRoles(&'a [&'a str]),
+    }
+
+    struct Server {
+        apis: Apis,
+        table: RouteTable,
+    }
+
+    impl Server {
+        fn new(access: Access, privileges: Vec<Privilege>) -> Self {
+            let mut soda = api("soda", "https://soda.example/", &["read", "write"]);
+            soda.metadata.access = access;
+            Self { apis: Apis::new(vec![soda, api("orders", "https://orders.example/", &["read"])], 1), table: RouteTable::new("/soda", privileges) }
+        }
+
+        /// Who passes, or why nobody does.
+        fn judge(&self, method: &str, path: &str, caller: Caller<'_>) -> Result<&'static str, Closed> {
+            let roles = if let Caller::WithRoles(roles) = caller { roles } else { &[] };
+            let (client, _) = client(json!({"scopes": ["https://soda.example/read"], "roles": roles}));
+            let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
+            let token = Presented::Token { claims: &claims, recorded: Recorded::Live, key_is_trusted: true, parties: Parties::of_client(Some(&client)) };
+            let presented = match caller {
+                Caller::Nobody => Presented::Nothing,
+                Caller::Bad(presented) => presented,
+                Caller::WithRoles(_) => token,
+            };
+            self.present(&call(method, path), presented)
+        }
+
+        fn present(&self, call: &Call, presented: Presented<'_>) -> Result<&'static str, Closed> {
+            let protection =
+                call.protection(&self.apis, call.api(&self.apis).filter(|api| api.metadata.name.as_str() == "soda").map(|_| &self.table));
+            judge(call, presented, &self.apis, protection.as_ref(), NOW).map(|passed| match passed {
+                Passed::Anonymous => "anonymous",
+                Passed::Principal(_) => "principal",
+            })
+        }
+    }
+
+    fn call(method: &str, path: &str) -> Call {
+        Call { gateway: "abc/prod".to_owned(), method: method.to_owned(), path: CanonicalPath::parse(path), backends: Vec::new() }
+    }
+
+    /// The privileges P1 to P4 of the vectors.
+    fn vectors() -> Server {
+        let one = |name, routes: serde_json::Value, role: &str| privilege(name, json!({"routes": [routes], "roles": [role]}));
+        let employees = "/soda/latest/employees/*";
+        let photo = json!({"routes": [{"path": "/soda/latest/employees/{id}/photo"}], "access": "public"});
+        let privileges = vec![
+            one("p1", json!({"path": "/soda/*"}), "dev"),
+            one("p2", json!({"path": employees}), "emp"),
+            privilege("p3", photo),
+            one("p4", json!({"path": employees, "methods": ["DELETE"]}), "mgr"),
+        ];
+        Server::new(Access::Deny, privileges)
+    }
+
+    #[test]
+    fn the_vectors_of_route_matching_hold() {
+        // 5.1 #1 to #20; 401 is a `Closed` of the token gate, 403 of the route gate
+        use Caller::{Bad, Nobody, WithRoles};
+        let server = vectors();
+        let (yes, anybody) = (Ok("principal"), Ok("anonymous"));
+        let (no_role, ambiguous) = (Err(Closed::Route(RouteFault::RoleMissing)), Err(Closed::Route(RouteFault::PathAmbiguous)));
+        let no_token = Err(Closed::NoToken);
+        let photo = "/soda/latest/employees/7/photo";
+        for (row, method, path, caller, expected) in [
+            (1, "GET", "/soda/a", WithRoles(&["dev"]), yes),
+            (2, "GET", "/soda/a", WithRoles(&["emp"]), no_role),
+            (3, "GET", "/soda/latest/employees/7", WithRoles(&["dev"]), no_role),
+            (4, "GET", "/soda/latest/employees/7", WithRoles(&["emp"]), yes),
+            (5, "GET", "/soda/latest/employees", WithRoles(&["emp"]), yes),
+            (5, "GET", "/soda/latest/employees", Nobody, no_token),
+            (6, "GET", "/soda/latest/employees/", Nobody, no_token),
+            (6, "GET", "/soda/latest/employees/", WithRoles(&["dev"]), no_role),
+            (7, "GET", "/soda/latest/employeesX", WithRoles(&["emp"]), no_role),
+            (7, "GET", "/soda/latest/employeesX", WithRoles(&["dev"]), yes),
+            (8, "GET", photo, Nobody, anybody),
+            (9, "GET", photo, Bad(Presented::Unusable), Err(Closed::NotBearer)),
+            (9, "GET", photo, Bad(Presented::Forged(TokenFault::BadSignature)), Err(Closed::Token(TokenFault::BadSignature))),
+            (10, "DELETE", "/soda/latest/employees/7", WithRoles(&["emp"]), no_role),
+            (11, "DELETE", "/soda/latest/employees/7", WithRoles(&["mgr"]), yes),
+            (12, "HEAD", "/soda/latest/employees/7", Nobody, no_token),
+            (12, "HEAD", "/soda/latest/employees/7", WithRoles(&["emp"]), yes),
+            (13, "OPTIONS", "/soda/latest/employees/7", Nobody, no_token),
+            (14, "GET", "/soda//latest/employees/7", WithRoles(&["dev"]), ambiguous),
+            (14, "GET", "/soda/./latest/employees/7", WithRoles(&["dev"]), ambiguous),
+            (14, "GET", "/soda/x/../latest/employees/7", WithRoles(&["dev"]), ambiguous),
+            (14, "GET", "/soda/x/../latest/employees/7", Nobody, no_token),
+            (15, "GET", "/soda/latest%2Femployees/7", WithRoles(&["dev"]), ambiguous),
+            (16, "GET", "/SODA/latest/employees/7", Nobody, no_token),
+            (16, "GET", "/SODA/latest/employees/7", WithRoles(&["emp"]), Err(Closed::Route(RouteFault::Denied))),
+            (17, "GET", "/soda/latest/employees/7?x=/public", Nobody, no_token),
+            (18, "GET", "/nowhere", WithRoles(&["dev", "emp", "mgr"]), Err(Closed::Route(RouteFault::Denied))),
+            (18, "GET", "/nowhere", Nobody, no_token),
+            (19, "GET", "/soda/latest/employees/7", WithRoles(&["x", "emp"]), yes),
+        ] {
+            assert_eq!(server.judge(method, path, caller), expected, "#{row}: {method} {path}");
+        }
+        let named_anonymous = Server::new(Access::Deny, vec![privilege("p", json!({"roles": ["anonymous"]}))]);
+        assert_eq!(named_anonymous.judge("GET", "/soda/a", Nobody), no_token, "#20");
+        assert_eq!(named_anonymous.judge("GET", "/soda/a", WithRoles(&["anonymous"])), yes, "for a client it is a role like any other");
+    }
+
+    #[test]
+    fn a_bad_credential_is_never_ignored() {
+        // 5.1 rule 5
+        let public = Server::new(Access::Public, Vec::new());
+        assert_eq!(public.judge("GET", "/soda/a", Caller::Nobody), Ok("anonymous"));
+        assert_eq!(public.judge("GET", "/soda/a", Caller::WithRoles(&[])), Ok("principal"), "who says who it is is known");
+        let (good, _) = client(json!({"scopes": ["https://soda.example/read"]}));
+        let (inactive, _) = client(json!({"active": false}));
+        let own = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
+        let token = |claims, recorded, key_is_trusted, client| Presented::Token { claims, recorded, key_is_trusted, parties: Parties::of_client(client) };
+        let past = Claims { exp: NOW, ..own.clone() };
+        let gone = Claims { aud: "https://gone.example/".to_owned(), ..own.clone() };
+        for (presented, expected) in [
+            (token(&own, Recorded::Live, true, Some(&good)), None),
+            (token(&past, Recorded::Live, true, Some(&good)), Some(TokenFault::Expired)),
+            (token(&own, Recorded::Revoked, true, Some(&good)), Some(TokenFault::Revoked)),
+            (token(&own, Recorded::Live, false, Some(&good)), Some(TokenFault::UnknownKey)),
+            (token(&own, Recorded::Live, true, Some(&inactive)), Some(TokenFault::ClientInactive)),
+            (token(&own, Recorded::Live, true, None), Some(TokenFault::ClientInactive)),
+            (token(&gone, Recorded::Live, true, Some(&good)), Some(TokenFault::AudienceMismatch)),
+        ] {
+            for (server, path) in [(&public, "/soda/a"), (&vectors(), "/soda/latest/employees/7/photo")] {
+                assert_eq!(server.present(&call("GET", path), presented).err(), expected.map(Closed::Token), "{path}");
+            }
+        }
+        // A token of another Api is good, but not here; not even where nothing is asked.
+        let others = claims(2_000, 3_000);
+        let other = token(&others, Recorded::Live, true, Some(&good));
+        assert_eq!(public.present(&call("GET", "/soda/a"), other), Err(Closed::OtherApi));
+        assert_eq!((Closed::OtherApi.code(), Closed::NoToken.code()), ("audience_mismatch", "token_missing"));
+    }
+
+    #[test]
+    fn a_contradicting_backend_and_an_ambiguous_path_close_before_the_route_is_asked() {
+        // M-14, T-07
+        let (client, _) = client(json!({"scopes": ["https://soda.example/read"]}));
+        let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
+        let token = Presented::Token { claims: &claims, recorded: Recorded::Live, key_is_trusted: true, parties: Parties::of_client(Some(&client)) };
+        let server = Server::new(Access::Authenticated, Vec::new());
+        let naming = |path: &str, backends: &[&str], presented| {
+            let backends = backends.iter().map(|backend| (*backend).to_owned()).collect();
+            server.present(&Call { backends, ..call("GET", path) }, presented)
+        };
+        let mismatch = Err(Closed::Route(RouteFault::BackendMismatch));
+        assert_eq!(naming("/soda", &[], token), Ok("principal"));
+        assert_eq!(naming("/soda", &["c1", "c1"], token), Ok("principal"));
+        assert_eq!(naming("/soda", &["be2"], token), mismatch);
+        assert_eq!(naming("/soda", &["c1", "be2"], token), mismatch);
+        assert_eq!(naming("/soda", &[""], token), mismatch);
+        assert_eq!(naming("/nowhere", &["be2"], token), mismatch);
+        assert_eq!(naming("/soda//", &["be2"], token), Err(Closed::Route(RouteFault::PathAmbiguous)));
+        assert_eq!(naming("/soda", &["be2"], Presented::Nothing), Err(Closed::NoToken));
+    }
+
+    #[test]
+    fn nothing_is_open_that_nobody_opened() {
+        // O-01, O-06, 5.1 #18, rule 6
+        let denied = Err(Closed::Route(RouteFault::Denied));
+        let some = || vec![privilege("p", json!({"routes": [{"path": "/soda/a"}]}))];
+        for (access, anonymous, principal) in [
+            (Access::Deny, Err(Closed::NoToken), denied),
+            (Access::Authenticated, Err(Closed::NoToken), Ok("principal")),
+            (Access::Public, Ok("anonymous"), Ok("principal")),
+        ] {
+            for server in [Server::new(access, Vec::new()), Server::new(access, some())] {
+                assert_eq!(server.judge("GET", "/soda/b", Caller::Nobody), anonymous, "{access:?}");
+                assert_eq!(server.judge("GET", "/soda/b", Caller::WithRoles(&[])), principal, "{access:?}");
+                assert_eq!(server.judge("GET", "/elsewhere", Caller::Nobody), Err(Closed::NoToken), "{access:?}");
+                assert_eq!(server.judge("GET", "/elsewhere", Caller::WithRoles(&[])), denied, "{access:?}");
+            }
+            // A privilege that asks for nothing still asks for a token.
+            assert_eq!(Server::new(access, some()).judge("GET", "/soda/a", Caller::Nobody), Err(Closed::NoToken), "{access:?}");
+            assert_eq!(Server::new(access, some()).judge("GET", "/soda/a", Caller::WithRoles(&[])), Ok("principal"), "{access:?}");
+        }
+    }
 }

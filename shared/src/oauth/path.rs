@@ -22,8 +22,8 @@ impl CanonicalPath {
     ///
     /// `None` where the path is spelled in another way than the canonical one, or where two readers could disagree about it: a dot
     /// segment, an empty segment, an encoded letter, digit, `-`, `.`, `_` or `~`; an encoded slash, backslash, percent sign or control
-    /// character, a malformed escape, a path parameter on a dot segment, a backslash, a control or a non-ASCII character. `*` and
-    /// `?` are refused as well: in the policy that answers the call they would be wildcards (AU-13).
+    /// character, a malformed escape, escapes that are no UTF-8, a path parameter on a dot segment, a character that a path may have only
+    /// encoded. `*` and `?` are refused as well: in the policy that answers the call they would be wildcards (AU-13).
     pub fn parse(path: &str) -> Option<Self> {
         let decoded = decode_allowed(path).filter(|decoded| decoded.len() <= LONGEST_PATH)?;
         let segments = decoded.strip_prefix('/')?;
@@ -60,6 +60,7 @@ impl CanonicalPath {
 
 fn decode_allowed(path: &str) -> Option<String> {
     let mut decoded = String::with_capacity(path.len());
+    let mut octets = Vec::with_capacity(path.len());
     let mut rest = path.chars();
     while let Some(character) = rest.next() {
         match character {
@@ -73,13 +74,18 @@ fn decode_allowed(path: &str) -> Option<String> {
                     b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'+' | b',' | b';' | b'=' | b':' | b'@' => decoded.push(char::from(byte)),
                     _ => decoded.extend(['%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
                 }
+                octets.push(byte);
             }
-            '\\' | '?' | '#' | '*' => return None,
-            _ if character.is_ascii_graphic() => decoded.push(character),
-            _ => return None,
+            // What RFC 3986 §3.3 does not have in a path would be a second spelling of its escape.
+            '\\' | '?' | '#' | '*' | '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}' => return None,
+            _ => {
+                octets.push(u8::try_from(character).ok().filter(u8::is_ascii_graphic)?);
+                decoded.push(character);
+            }
         }
     }
-    Some(decoded)
+    // An overlong form is a slash or a dot to some readers (HT-11).
+    std::str::from_utf8(&octets).is_ok().then_some(decoded)
 }
 
 /// RFC 3986 §2.3.
@@ -171,7 +177,7 @@ impl Segment {
         }
         // A literal that no canonical path has would protect nothing.
         let canonical = CanonicalPath::parse(&format!("/{text}")).filter(|path| path.as_str().len() == text.len() + 1);
-        match canonical.filter(|_| !text.is_empty() && !text.contains(['{', '}'])) {
+        match canonical.filter(|_| !text.is_empty()) {
             Some(_) => Ok(Self::Literal(text.to_owned())),
             None => Err("a path has no empty, dot or encoded segments, and no trailing slash (it is matched with and without)"),
         }
@@ -228,6 +234,8 @@ mod tests {
             ("/a/...", "/a/..."),
             ("/.well-known/x", "/.well-known/x"),
             ("/a%2ab", "/a%2Ab"),
+            ("/a%7cb", "/a%7Cb"),
+            ("/%7bid%7D", "/%7Bid%7D"),
         ] {
             assert_eq!(canonical(path).as_deref(), Some(expected), "{path}");
         }
@@ -274,6 +282,18 @@ mod tests {
             "/a?b",
             "/a#b",
             "/a*",
+            "/a|b",
+            "/a{b}",
+            "/a^b",
+            "/a`b",
+            "/a\"b",
+            "/<a>",
+            "/%c0%ae%c0%ae/a",
+            "/a%C0%AFb",
+            "/a%e0%80%afb",
+            "/%ff",
+            "/%c3",
+            "/%c3/%a9",
         ] {
             assert_eq!(canonical(path), None, "{path:?}");
         }

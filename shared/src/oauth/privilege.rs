@@ -129,6 +129,12 @@ impl Method {
         Self::ALL.into_iter().find(|known| known.spellings().contains(&method))
     }
 
+    /// Whether a call behind the gateway could have this method, known or not: methods are case-sensitive (RFC 9110 §9.1), and a gateway
+    /// has only such in capitals.
+    pub fn could_be(method: &str) -> bool {
+        !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase())
+    }
+
     /// The methods of HTTP that it stands for (RFC 9110 §9.3.2: HEAD asks for what GET would give).
     pub fn spellings(self) -> &'static [&'static str] {
         match self {
@@ -193,8 +199,11 @@ impl PrivilegeMetadata {
         if repeated(&self.roles) {
             faults.push(Invalid::new("/roles", "names a role twice"));
         }
-        if self.subjects.is_empty() || self.subjects.len() > 2 {
-            faults.push(Invalid::new("/subjects", "must be user, client or both"));
+        if repeated(&self.scopes) {
+            faults.push(Invalid::new("/scopes", "names a scope twice"));
+        }
+        if self.subjects.is_empty() || repeated(&self.subjects) {
+            faults.push(Invalid::new("/subjects", "must be user, client or both, each once"));
         }
         if self.access == PrivilegeAccess::Public && !(self.roles.is_empty() && self.scopes.is_empty()) {
             faults.push(Invalid::new("/access", "a public privilege asks for no roles and no scopes"));
@@ -271,5 +280,7 @@ mod tests {
         assert_eq!((Method::of("GET"), Method::of("HEAD")), (Some(Method::Get), Some(Method::Get)));
         assert_eq!((Method::of("get"), Method::of("TRACE"), Method::of("$connect")), (None, None, None));
         assert!(Method::try_from("HEAD".to_owned()).unwrap_err().contains("GET"));
+        assert!(["GET", "HEAD", "PROPFIND"].into_iter().all(Method::could_be));
+        assert!(!["", "get", "Get", "GET ", "$connect", "*"].into_iter().any(Method::could_be));
     }
 }

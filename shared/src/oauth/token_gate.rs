@@ -95,6 +95,13 @@ pub struct Parties<'a> {
     pub grant: Option<&'a Grant>,
 }
 
+impl<'a> Parties<'a> {
+    /// Of a token that speaks for its client.
+    pub fn of_client(client: Option<&'a Client>) -> Self {
+        Self { client, person: None, grant: None }
+    }
+}
+
 /// The token gate: whether a genuine token is good at `now`, given what the table says of it and of those whom it is about.
 ///
 /// # Errors
@@ -164,7 +171,7 @@ mod tests {
             revoked_at: revoked.map(Timestamp::from_unix),
         };
         let gate = |claims: &Claims, record: Option<&TokenRecord>, client: Option<&Client>, now: u64| {
-            alive(claims, Recorded::of(record), Parties { client, person: None, grant: None }, &apis, Timestamp::from_unix(now))
+            alive(claims, Recorded::of(record), Parties::of_client(client), &apis, Timestamp::from_unix(now))
         };
         let token = claims(2_000, 3_000);
         assert_eq!(gate(&token, Some(&record(None)), Some(&live_client), 2_999), Ok(()));
@@ -181,7 +188,7 @@ mod tests {
         assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
         let mut made_again = api("orders", "https://orders.example/", &["read"]);
         made_again.created_at = Timestamp::from_unix(2_100);
-        let verdict = alive(&token, Recorded::Live, Parties { client: Some(&live_client), person: None, grant: None }, &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
+        let verdict = alive(&token, Recorded::Live, Parties::of_client(Some(&live_client)), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
         assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
         let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
         assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));

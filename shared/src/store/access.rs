@@ -1,6 +1,6 @@
 //! Roles and privileges: who uses a role is counted in the same transaction that makes them use it, so that a role in use cannot go.
 
-use super::changes::{apis_item, audit_item};
+use super::changes::apis_item;
 use super::item::{ItemBuilder, doc, number};
 use super::key::{Key, PRIVILEGES_LIST, ROLES_LIST};
 use super::listing::Page;
@@ -109,10 +109,8 @@ impl Store {
                 (transaction, privilege, (&privilege.metadata.roles[..], &[][..]))
             }
         };
-        let mut transaction = transaction.put(table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
-        if let Some(opened) = opened {
-            transaction = transaction.put(table, audit_item(opened, &fresh.id("audit opened"))?, Expect::Anything)?;
-        }
+        let transaction = transaction.put(table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
+        let transaction = self.noting_opened(transaction, opened, fresh)?;
         let changed = Changed::Privileges { api: privilege.metadata.api.clone() };
         self.transact(self.noted(self.counting_uses(transaction, roles)?, Some(&changed), audit, fresh)?).await
     }

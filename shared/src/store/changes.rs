@@ -147,12 +147,13 @@ impl Store {
         Ok(marker.and_then(|item| text(&item, "client_id").and_then(ClientId::parse)))
     }
 
-    /// Replaces the Apis, if they are still the version before.
+    /// Replaces the Apis, if they are still the version before. `opened` is the audit entry of a route that became public by it.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn change_apis(&self, apis: &Apis, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+    pub async fn change_apis(&self, apis: &Apis, (audit, opened): (&AuditEvent, Option<&AuditEvent>), fresh: &Fresh) -> Result<Commit, StoreError> {
         let transaction = Transaction::default().put(&self.table, apis_item(apis)?, Expect::Version(apis.version - 1))?;
+        let transaction = self.noting_opened(transaction, opened, fresh)?;
         self.transact(self.noted(transaction, Some(&Changed::Apis), audit, fresh)?).await
     }
 
@@ -277,6 +278,14 @@ impl Store {
         transaction.put(&self.table, audit_item(audit, &fresh.id("audit"))?, Expect::Anything)
     }
 
+    /// `transaction` with the entry in the audit trail of a route that becomes public by it.
+    pub(crate) fn noting_opened(&self, transaction: Transaction, opened: Option<&AuditEvent>, fresh: &Fresh) -> Result<Transaction, StoreError> {
+        match opened {
+            Some(opened) => transaction.put(&self.table, audit_item(opened, &fresh.id("audit opened"))?, Expect::Anything),
+            None => Ok(transaction),
+        }
+    }
+
     /// Writes an entry of the audit trail that goes with no change.
     ///
     /// # Errors
@@ -303,7 +312,7 @@ pub(crate) fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
     Ok(builder.listed(list, moment(claims.iat, &claims.jti)).build())
 }
 
-pub(crate) fn audit_item(audit: &AuditEvent, id: &str) -> Result<Item, StoreError> {
+fn audit_item(audit: &AuditEvent, id: &str) -> Result<Item, StoreError> {
     let builder = ItemBuilder::new(Key::Audit { at: audit.time, id }).doc(audit)?.ttl(audit.time.plus(AUDIT_LIFE));
     Ok(match &audit.client_id {
         Some(client_id) => builder.listed(audit_list(client_id), moment(audit.time, id)).build(),

@@ -7,7 +7,7 @@ use super::super::respond::{self, Response};
 use super::super::rotate::Rotation;
 use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
-use crate::oauth::api::{Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
+use crate::oauth::api::{Access, Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
 use crate::oauth::ids::Name;
 use crate::oauth::privilege::Privilege;
 use crate::oauth::registration::Invalid;
@@ -49,8 +49,13 @@ impl Context<'_> {
         let records_since = (metadata.token_records == TokenRecords::Full).then_some(now);
         let api = Api { metadata, created_at: now, updated_at: now, records_since, privileges: 0, version: 1 };
         self.first_key(&api).await?;
-        self.changed_apis("api.created", &api.metadata.name, |apis| apis.with(api.clone(), None).map_err(conflict)).await?;
-        Ok(object(StatusCode::CREATED, &shown(&api), api.version))
+        for _ in 0..ATTEMPTS {
+            let with_it = self.apis().await?.with(api.clone(), None).map_err(conflict)?;
+            if self.commit_apis("api.created", &api.metadata.name, &with_it, false).await? == Commit::Done {
+                return Ok(object(StatusCode::CREATED, &shown(&api), api.version));
+            }
+        }
+        Err(Problem::Unavailable("the apis kept changing".to_owned()))
     }
 
     pub(super) async fn show_api(&self, name: &str) -> Result<Response, Problem> {
@@ -73,7 +78,12 @@ impl Context<'_> {
             self.must_still_fit(was, &changed).await?;
             self.first_key(&changed).await?;
             let with_it = apis.with(changed.clone(), Some(&name)).map_err(conflict)?;
-            if self.commit_apis("api.changed", &name, &with_it).await? == Commit::Done {
+            let becomes_public = was.metadata.access != Access::Public && changed.metadata.access == Access::Public;
+            let opens = apis.opens_as(&with_it);
+            if opens {
+                self.must_say_public()?;
+            }
+            if self.commit_apis("api.changed", &name, &with_it, opens || becomes_public).await? == Commit::Done {
                 return Ok(object(StatusCode::OK, &shown(&changed), changed.version));
             }
         }
@@ -83,16 +93,23 @@ impl Context<'_> {
     pub(super) async fn delete_api(&self, name: &str) -> Result<Response, Problem> {
         self.caller.require("apis.write")?;
         let name = Name::parse(name).ok_or(Problem::NotFound)?;
-        self.changed_apis("api.deleted", &name, |apis| {
+        for _ in 0..ATTEMPTS {
+            let apis = self.apis().await?;
             let api = apis.named(name.as_str()).ok_or(Problem::NotFound)?;
             self.if_match(api.version)?;
             if api.privileges > 0 {
                 return Err(Problem::Conflict("privileges name routes of the api, delete them first".to_owned()));
             }
-            Ok(apis.without(&name))
-        })
-        .await?;
-        Ok(respond::empty(StatusCode::NO_CONTENT))
+            let without_it = apis.without(&name);
+            let opens = apis.opens_as(&without_it);
+            if opens {
+                self.must_say_public()?;
+            }
+            if self.commit_apis("api.deleted", &name, &without_it, opens).await? == Commit::Done {
+                return Ok(respond::empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(Problem::Unavailable("the apis kept changing".to_owned()))
     }
 
     fn patched(&self, api: &Api, patch: Map<String, Value>) -> Result<Api, Problem> {
@@ -136,20 +153,10 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Reads the Apis, changes them and commits; again where somebody else was first.
-    async fn changed_apis(&self, event: &str, name: &Name, change: impl Fn(&Apis) -> Result<Apis, Problem>) -> Result<(), Problem> {
-        for _ in 0..ATTEMPTS {
-            let changed = change(&self.apis().await?)?;
-            if self.commit_apis(event, name, &changed).await? == Commit::Done {
-                return Ok(());
-            }
-        }
-        Err(Problem::Unavailable("the apis kept changing".to_owned()))
-    }
-
-    async fn commit_apis(&self, event: &str, name: &Name, apis: &Apis) -> Result<Commit, Problem> {
+    async fn commit_apis(&self, event: &str, name: &Name, apis: &Apis, opens: bool) -> Result<Commit, Problem> {
         let audit = self.audit(event, None, Some(name.as_str()));
-        Ok(self.store().change_apis(apis, &audit, self.fresh).await?)
+        let opened = opens.then(|| self.audit("route_became_public", None, Some(name.as_str())));
+        Ok(self.store().change_apis(apis, (&audit, opened.as_ref()), self.fresh).await?)
     }
 }
 

@@ -32,13 +32,13 @@ pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&s
     only_known(&members, known, "")?;
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         let path = error.path().to_string();
+        let at = match path.as_str() {
+            "." => String::new(),
+            path => format!("/{}", path.replace("[", "/").replace(']', "").replace('.', "/").replace("//", "/")),
+        };
         // A missing member is a fault of the object, and serde names it.
         let missing = error.inner().to_string().strip_prefix("missing field `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
-        let pointer = match missing {
-            Some(name) => format!("/{name}"),
-            None if path == "." => String::new(),
-            None => format!("/{}", path.replace("[", "/").replace(']', "").replace('.', "/").replace("//", "/")),
-        };
+        let pointer = missing.map_or_else(|| at.clone(), |name| format!("{at}/{name}"));
         // Whoever reads this need not know the names of Rust's types.
         let detail = error.into_inner().to_string().replace("expected u64", "expected a whole number");
         vec![Invalid::new(pointer, detail)].into()
@@ -135,7 +135,7 @@ mod tests {
 
     fn parse(body: &'static str) -> Result<Map<String, Value>, Problem> {
         let request =
-            Request { method: http::Method::POST, path: String::new(), query: Vec::new(), headers: http::HeaderMap::new(), body: body.into() };
+            Request { method: http::Method::POST, path: String::new(), query: Vec::new(), headers: http::HeaderMap::new(), body: body.into(), source: None };
         object(&request, false)
     }
 
@@ -155,13 +155,21 @@ mod tests {
         struct Target {
             #[serde(rename = "list")]
             _list: Vec<u64>,
+            #[serde(default, rename = "inner")]
+            _inner: Vec<Inner>,
         }
-        let pointers = |body| match read::<Target>(parse(body).unwrap(), &["list"]) {
+        #[derive(Debug, serde::Deserialize)]
+        struct Inner {
+            #[serde(rename = "value")]
+            _value: u64,
+        }
+        let pointers = |body| match read::<Target>(parse(body).unwrap(), &["list", "inner"]) {
             Err(Problem::Invalid(faults)) => faults.into_iter().map(|fault| fault.pointer.into_owned()).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         };
         assert_eq!(pointers(r#"{"list":[1,"x"]}"#), ["/list/1"]);
         assert_eq!(pointers(r#"{"list":[],"LIST":1,"a/b~":1}"#), ["/LIST", "/a~1b~0"]);
         assert_eq!(pointers("{}"), ["/list"]);
+        assert_eq!(pointers(r#"{"list":[],"inner":[{"value":1},{}]}"#), ["/inner/1/value"]);
     }
 }

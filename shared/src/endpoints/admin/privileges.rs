@@ -11,9 +11,9 @@ use crate::oauth::api::{Api, Apis};
 use crate::oauth::gates::Call;
 use crate::oauth::ids::Name;
 use crate::oauth::path::CanonicalPath;
-use crate::oauth::privilege::{Privilege, PrivilegeAccess, PrivilegeMetadata};
+use crate::oauth::privilege::{Method, Privilege, PrivilegeAccess, PrivilegeMetadata};
 use crate::oauth::registration::Invalid;
-use crate::oauth::route_table::{RouteTable, ties_with_itself};
+use crate::oauth::route_table::{Matched, RouteTable, ties_with_itself};
 use crate::store::{Commit, Key, PrivilegeChange};
 
 const MEMBERS: [&str; 8] = ["name", "api", "routes", "roles", "scopes", "scopes_match", "subjects", "access"];
@@ -67,8 +67,10 @@ impl Context<'_> {
             // A list that is absent by default is taken back to that by null.
             body::merge(&mut members, patch.clone());
             let metadata = read(members)?;
-            if (&metadata.name, &metadata.api) != (&was.metadata.name, &was.metadata.api) {
-                return Err(vec![Invalid::new("", "name and api cannot be changed, make another privilege")].into());
+            for (pointer, is, was) in [("/name", &metadata.name, &was.metadata.name), ("/api", &metadata.api, &was.metadata.api)] {
+                if is != was {
+                    return Err(vec![Invalid::new(pointer, "cannot be changed, make another privilege")].into());
+                }
             }
             let access = self.access(&metadata.api).await?;
             let metadata = metadata.checked(&access.apis)?;
@@ -98,7 +100,8 @@ impl Context<'_> {
     /// `/routes/explain`: what a call meets, and what it does not.
     pub(super) async fn explain_route(&self) -> Result<Response, Problem> {
         self.caller.require("access.read")?;
-        let method = self.request.query("method").ok_or_else(|| Problem::parameter("method", "must name a method"))?;
+        let method = self.request.query("method").filter(|method| Method::could_be(method));
+        let method = method.ok_or_else(|| Problem::parameter("method", "must name a method, in capitals: GET"))?;
         let path = self.request.query("path").ok_or_else(|| Problem::parameter("path", "must be a path"))?;
         let path = CanonicalPath::parse(path).ok_or_else(|| Problem::parameter("path", "is not in the canonical spelling, no call of it passes"))?;
         let gateway = self.request.query("gateway").unwrap_or_default().to_owned();
@@ -111,19 +114,19 @@ impl Context<'_> {
         };
         let matching = table.as_ref().map(|table| table.matching(method, path.segments())).unwrap_or_default();
         let protection = call.protection(&apis, table.as_ref());
-        let route = |matched: &crate::oauth::route_table::Matched<'_>| {
-            json!({
+        let route = |matched: &Matched<'_>, because: Option<&str>| {
+            let mut shown = json!({
                 "privilege": matched.privilege.metadata.name,
                 "methods": matched.route.and_then(|route| route.methods.as_ref()),
                 "path": matched.route.map(|route| route.path.to_string()),
-            })
+            });
+            if let Some(members) = shown.as_object_mut() {
+                members.extend(because.map(|because| ("because".to_owned(), because.into())));
+            }
+            shown
         };
         let losers = matching.split_first().map(|(winner, losers)| {
-            let lost = |loser: &crate::oauth::route_table::Matched<'_>| {
-                let mut shown = route(loser);
-                shown["because"] = format!("{} than the winner", loser.lost_because(winner)).into();
-                shown
-            };
+            let lost = |loser: &Matched<'_>| route(loser, Some(loser.lost_because(winner)));
             losers.iter().map(lost).collect::<Vec<_>>()
         });
         Ok(respond::json(
@@ -132,7 +135,7 @@ impl Context<'_> {
                 "method": method,
                 "path": path.as_str(),
                 "api": api.map(|api| &api.metadata.name),
-                "winner": matching.first().map(route),
+                "winner": matching.first().map(|winner| route(winner, None)),
                 "losers": losers.unwrap_or_default(),
                 "asks": protection.as_ref().map(RouteView::of),
             }),
@@ -186,9 +189,8 @@ impl Context<'_> {
         let after = RouteTable::new(base_path, after);
         let opens = access.table.opens_as(&after, access.api.metadata.access);
         let says_public = is_to_be.is_some_and(|new| new.metadata.access == PrivilegeAccess::Public);
-        if opens && !says_public && !self.make_public()? {
-            let detail = "a route would become public by this; say make_public=true in the query if it should";
-            return Err(Problem::Conflict(detail.to_owned()));
+        if opens && !says_public {
+            self.must_say_public()?;
         }
         let audit = self.audit(event, None, Some(name));
         let opened = opens.then(|| self.audit("route_became_public", None, Some(name)));
@@ -196,10 +198,13 @@ impl Context<'_> {
         Ok(self.store().change_privilege(change, &apis, (&audit, opened.as_ref()), self.fresh).await?)
     }
 
-    fn make_public(&self) -> Result<bool, Problem> {
+    /// Refuses what would make a route public, unless the query says that it should.
+    pub(super) fn must_say_public(&self) -> Result<(), Problem> {
         match self.request.query("make_public") {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            None | Some("false") => {
+                Err(Problem::Conflict("a route would become public by this; say make_public=true in the query if it should".to_owned()))
+            }
+            Some("true") => Ok(()),
             Some(_) => Err(Problem::parameter("make_public", "must be true or false")),
         }
     }

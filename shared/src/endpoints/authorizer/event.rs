@@ -8,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::oauth::bearer;
 use crate::oauth::gates;
 use crate::oauth::path::CanonicalPath;
+use crate::oauth::privilege::Method;
 use crate::oauth::rights::LONGEST_RESOURCE;
 
 /// An event as API Gateway sends it.
@@ -121,6 +122,15 @@ impl Asked {
     pub fn stage(&self) -> Option<&str> {
         self.method_at.and_then(|at| self.arn.get(..at))
     }
+
+    /// Whether a policy that names the ARN speaks of this call alone.
+    pub fn is_one_resource(&self) -> bool {
+        is_one_resource(&self.arn)
+    }
+}
+
+fn is_one_resource(arn: &str) -> bool {
+    !arn.contains(['*', '?']) && arn.len() <= LONGEST_RESOURCE
 }
 
 impl Event {
@@ -157,7 +167,7 @@ impl Event {
             None => CanonicalPath::parse(place.path),
         };
         // A `*` or `?` in the path would be a wildcard in the policy (AU-13); what is longer is no resource (AU-14).
-        let path = path.filter(|_| !arn.contains(['*', '?']) && arn.len() <= LONGEST_RESOURCE);
+        let path = path.filter(|_| is_one_resource(&arn));
         let method_at = (place.method != WEBSOCKET_METHOD).then(|| arn.find(place.gateway).map(|at| at + place.gateway.len() + 1)).flatten();
         let call = gates::Call { gateway: place.gateway.to_owned(), method: place.method.to_owned(), path, backends };
         Some(Asked { method_at, call, presented, arn })
@@ -248,8 +258,7 @@ impl<'a> Arn<'a> {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-        is_method.then_some(Self { gateway, method, path })
+        Method::could_be(method).then_some(Self { gateway, method, path })
     }
 }
 

@@ -23,6 +23,7 @@ use crate::oauth::bearer::Challenge;
 use crate::oauth::client::AccessTokenFormat;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::gates::{self, Call, Closed};
+use crate::oauth::privilege::Method;
 use crate::oauth::route::{Principal, RouteFault};
 use crate::oauth::route_table::RouteTable;
 use crate::oauth::secret::OpaqueToken;
@@ -145,11 +146,12 @@ impl Endpoint {
         gates::judge(&asked.call, presented, &sight.apis, protection.as_ref(), now)
     }
 
-    /// Everything that the caller may call on the stage, where that can be said: only of a call that is one resource, so that what is
-    /// said of the stage cannot contradict what is said of the call.
+    /// Everything that the caller may call on the stage, where that can be said: also beside the refusal of an ambiguous path, which would
+    /// otherwise be cached for every other call. Only not for a call whose ARN is more than one resource.
     fn resources(&self, sight: &Sight, asked: &Asked) -> Option<Arc<Resources>> {
         let (Some(Ok(seen)), Some(client)) = (&sight.token, &sight.client) else { return None };
-        let stage = asked.stage().filter(|_| asked.call.path.is_some())?;
+        // A list has the methods that a route can name: a call of any other is spoken of alone.
+        let stage = asked.stage().filter(|_| asked.is_one_resource() && Method::of(&asked.call.method).is_some())?;
         let principal = Principal { claims: &seen.claims, client, person: sight.person.as_deref() };
         seen.written.resources(&principal, (stage, &asked.call), sight)
     }
