@@ -339,5 +339,6 @@ async fn an_api_within_a_public_one_is_not_opened_unseen() {
         .filter(|event| event["event"] == "route_became_public")
         .map(|event| event["object"].as_str().unwrap())
         .collect();
-    assert_eq!(opened, ["inner", "outer"]);
+    // Entries of one second are in no order.
+    assert!(opened.len() == 2 && opened.contains(&"inner") && opened.contains(&"outer"), "{opened:?}");
 }

@@ -46,6 +46,8 @@ pub struct Protection<'a> {
     pub api: &'a Api,
     /// The most specific route that a privilege names, if any does: it alone counts.
     pub winner: Option<Matched<'a>>,
+    /// The Api has privileges, and they are not known: nothing passes.
+    is_unknown: bool,
 }
 
 /// Somebody who calls with a good token.
@@ -111,7 +113,8 @@ impl<'a> Principal<'a> {
 impl<'a> Protection<'a> {
     /// What the route of a call on `api` asks for; `table` has the privileges of that Api, if there are any.
     pub fn of(api: &'a Api, table: Option<&'a RouteTable>, method: &str, path: &CanonicalPath) -> Self {
-        Self { api, winner: table.and_then(|table| table.winner(method, path.segments())) }
+        let winner = table.and_then(|table| table.winner(method, path.segments()));
+        Self { api, winner, is_unknown: table.is_none() && api.privileges > 0 }
     }
 
     /// The privilege that decides, if one does.
@@ -123,7 +126,7 @@ impl<'a> Protection<'a> {
     pub fn is_public(&self) -> bool {
         match self.privilege() {
             Some(privilege) => privilege.access == PrivilegeAccess::Public,
-            None => self.api.metadata.access == Access::Public,
+            None => self.api.metadata.access == Access::Public && !self.is_unknown,
         }
     }
 
@@ -139,7 +142,7 @@ impl<'a> Protection<'a> {
             return Err(RouteFault::ApiNotInBackend);
         }
         let Some(privilege) = self.privilege() else {
-            return if self.api.metadata.access == Access::Deny { Err(RouteFault::Denied) } else { Ok(()) };
+            return if self.is_unknown || self.api.metadata.access == Access::Deny { Err(RouteFault::Denied) } else { Ok(()) };
         };
         if !privilege.subjects.contains(&principal.claims.sub_type) {
             return Err(RouteFault::SubjectType);

@@ -344,7 +344,6 @@ mod tests {
             ("GET,PUT /a", "PUT /a", true),
             ("GET /a", "POST /a", false),
             ("GET /a", "/a", false),
-            ("/a/{x}/*", "/a/*", false),
             ("/a/{x}/c", "/a/b/d", false),
         ] {
             assert_eq!((ties(first, second), ties(second, first)), (expected, expected), "{first} {second}");
@@ -365,7 +364,6 @@ mod tests {
             ("/a/{x}/c", &["/a/b"], Access::Public, true),
             ("/a/{x}/c", &["/a/*"], Access::Public, false),
             ("GET /a/open", &["!/a/open"], Access::Deny, true),
-            ("/a/b", &["!/a/open"], Access::Deny, false),
             ("/a/*", &["!/a/open"], Access::Public, true),
             ("!/a/open", &["/a/*"], Access::Public, false),
         ] {
@@ -380,7 +378,7 @@ mod tests {
 
     fn routes() -> impl Strategy<Value = Vec<String>> {
         let pattern = r"(/(a|b|\{x\})){0,3}(/\*)?".prop_map(|pattern| if pattern.is_empty() { "/".to_owned() } else { pattern });
-        let methods = prop::sample::select(vec!["", "", "GET ", "POST ", "GET,POST "]);
+        let methods = prop::sample::select(vec!["", "", "GET ", "POST ", "GET,POST,PUT,PATCH,DELETE,OPTIONS "]);
         let public = prop::sample::select(vec!["", "", "!"]);
         prop::collection::vec((public, methods, pattern).prop_map(|(public, methods, pattern)| format!("{public}{methods}{pattern}")), 0..6)
     }

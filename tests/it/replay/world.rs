@@ -227,7 +227,7 @@ impl World {
             segments.extend(dice.pick(&self.apis).base.iter().map(|own| (*own).to_owned()));
         }
         for _ in 0..deeper {
-            let odd = ["...", ".well-known", "..d", "a%20b", "%C3%A9", "%2A", "A~_-9", "x;y=z", "%7Bid%7D"];
+            let odd = ["...", ".well-known", "..d", "a%20b", "%C3%A9", "%2A", "A~_-9", "x,y=z", "%7Bid%7D"];
             let usual = ["a", "b", "c", "d", "items", "x:y"];
             segments.push((*if dice.one_in(6) { dice.pick(&odd) } else { dice.pick(&usual) }).to_owned());
         }
@@ -247,7 +247,8 @@ impl World {
             0 | 1 if parts > 0 => Path { sent: format!("{plain}/"), means: Some(segments) },
             2 => Path { sent: plain.replace(':', "%3A"), means: Some(segments) },
             3 => with(dice.pick::<&str>(&[
-                ".", "..", "..;v", ".;", "..%3b", "%2e%2e", "%2E", "..%20", "%2f", "a%5Cb", "%252e", "%0a", "%00", "%7F", "%c0%af", "%C1%9c",
+                ".", "..", "x;y=z", "a%3bb", "..;v", ".;", "..%3b", "%2e%2e", "%2E", "..%20", "%2f", "a%5Cb", "%252e", "%0a", "%00", "%7F", "%c0%af",
+                "%C1%9c",
             ])),
             4 if parts > 0 => {
                 let slashes: Vec<usize> = plain.match_indices('/').map(|(at, _)| at).collect();
