@@ -177,7 +177,7 @@ impl Caller {
     }
 
     fn principal(&self) -> Principal<'_> {
-        Principal { claims: &self.claims, client: &self.client }
+        Principal { claims: &self.claims, client: &self.client, person: None }
     }
 
     fn passes(&self, path: &str, table: &RouteTable) -> bool {

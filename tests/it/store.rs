@@ -7,8 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use shared::oauth::ids::ClientId;
 use shared::oauth::time::Timestamp;
+use shared::oauth::user::UserId;
 use shared::store::{Key, SchemaItem, load_example};
 
+use crate::browser::People;
 use crate::support::{ADMIN_SECRET, Server, claims, json_of};
 
 const PAGE: &str = include_str!("../../docs/storage-schema.md");
@@ -54,6 +56,13 @@ async fn busy() -> Server {
             json!({"name": "orders.write", "api": "orders", "routes": [{"methods": ["POST"], "path": "/orders/*"}], "roles": ["clerk"]}),
         )
         .await;
+    let alice = People::of(&server).await;
+    let granted = alice.granted(&server).await;
+    assert_eq!(
+        server.post("/oauth2/token", &alice.client, &format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token)).await.status(),
+        200
+    );
+    alice.wrong_password(&server).await;
     server.pass(6);
     server.get("/orders/1", &token).await;
     server.node().flush(&server.fresh()).await;
@@ -78,20 +87,28 @@ fn every_example_is_read_as_what_its_key_says() {
     let kinds: Vec<&str> = examples.keys().map(String::as_str).collect();
     let all = [
         "apis",
+        "assignments",
+        "attempts",
         "audit",
         "bootstrap",
         "client",
         "client-name",
+        "consent",
         "deleted-client",
         "feed",
+        "grant",
+        "group",
         "key",
         "keys",
         "privilege-name",
         "privileges",
         "role",
+        "session",
         "stats",
         "token",
         "usage",
+        "user",
+        "username",
     ];
     assert_eq!(kinds, all, "one example of each kind");
     for (kind, example) in &examples {
@@ -122,6 +139,33 @@ fn every_example_is_read_as_what_its_key_says() {
                 let key = Key::Privilege { api: privilege.metadata.api.as_str(), name: privilege.metadata.name.as_str() };
                 (key.partition(), key.sort())
             }
+            SchemaItem::User(user) => {
+                assert_eq!((json!(user.version), json!(user.user_id)), (example["v"].clone(), example["place"].clone()));
+                (Key::User(&user.user_id).partition(), Key::User(&user.user_id).sort())
+            }
+            SchemaItem::Group(group) => {
+                assert_eq!((json!(group.version), json!(group.metadata.name)), (example["v"].clone(), example["place"].clone()));
+                (Key::Group(group.metadata.name.as_str()).partition(), Key::Group(group.metadata.name.as_str()).sort())
+            }
+            SchemaItem::Grant(grant) => {
+                assert_eq!(json!(grant.version), example["v"]);
+                (Key::Grant(&grant.grant_id).partition(), Key::Grant(&grant.grant_id).sort())
+            }
+            SchemaItem::Session(session) => {
+                assert_eq!(json!(session.expires_at), example["ttl"]);
+                let digest = partition.split_once('#').unwrap().1;
+                (Key::Session(digest).partition(), Key::Session(digest).sort())
+            }
+            SchemaItem::Consent(consent) => {
+                let user_id = UserId::parse(partition.split_once('#').unwrap().1).unwrap();
+                let key = Key::Consent { user_id: &user_id, client: &consent.client_id };
+                (key.partition(), key.sort())
+            }
+            SchemaItem::Attempts(attempts) => {
+                assert_eq!(json!(attempts.version), example["v"]);
+                let whose = partition.split_once('#').unwrap().1;
+                (Key::Attempts(whose).partition(), Key::Attempts(whose).sort())
+            }
             SchemaItem::Keys(keys) => {
                 assert_eq!(json!(keys.version), example["v"]);
                 (Key::Keys.partition(), Key::Keys.sort())
@@ -143,7 +187,15 @@ fn every_example_is_read_as_what_its_key_says() {
             SchemaItem::Attributes => {
                 let name = partition.split_once('#').map_or("", |(_, name)| name);
                 let own = ClientId::parse(name);
+                let assigned = UserId::parse(sort.strip_prefix("user#").unwrap_or_default());
+                let since = Timestamp::from_unix(name.split_once('#').and_then(|(_, since)| since.parse().ok()).unwrap_or_default());
+                let client = ClientId::parse(name.split_once('#').map_or("x", |(client, _)| client)).unwrap();
                 let key = match (kind.as_str(), &own) {
+                    ("assignments", _) => Key::AssignedUser { client: &client, since, user_id: assigned.as_ref().unwrap() },
+                    ("username", _) => {
+                        let (realm, canonical) = name.split_once('#').unwrap();
+                        Key::Username { realm, canonical }
+                    }
                     ("client-name", _) => Key::ClientName(name),
                     ("privilege-name", _) => Key::PrivilegeName(name),
                     ("deleted-client", Some(own)) => Key::ClientTombstone(own),

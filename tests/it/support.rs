@@ -151,6 +151,7 @@ impl Server {
             query: decoded_query(query).unwrap(),
             headers: map,
             body: body.into(),
+            source: None,
         };
         let response = self.functions.answer(request, self.fresh()).await;
         if shared::routes::is_ours(path) {

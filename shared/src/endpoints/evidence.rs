@@ -96,7 +96,12 @@ impl Evidence {
 /// What has to be known about a JWT beside its key.
 fn about<'s>(claims: &Claims, batch: Batch<'s>) -> Batch<'s> {
     let user_id = claims.user_id();
-    batch.with(Key::Token(&claims.jti)).with(Key::Client(&claims.client_id)).with(Key::Apis).with_some(user_id.as_ref().map(Key::User)).with_some(claims.grant_id.as_ref().map(Key::Grant))
+    batch
+        .with(Key::Token(&claims.jti))
+        .with(Key::Client(&claims.client_id))
+        .with(Key::Apis)
+        .with_some(user_id.as_ref().map(Key::User))
+        .with_some(claims.grant_id.as_ref().map(Key::Grant))
 }
 
 /// The user that a token speaks for, with their groups and their assignment: one round trip more than for a client's token.

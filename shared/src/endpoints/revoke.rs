@@ -63,9 +63,5 @@ impl Endpoint {
 }
 
 fn audit(owner: &crate::oauth::ids::ClientId, jti: &str, fresh: &Fresh) -> AuditEvent {
-    AuditEvent {
-        client_id: Some(owner.clone()),
-        object: Some(jti.to_owned()),
-        ..AuditEvent::done(fresh.now, "token.revoked", owner.as_str())
-    }
+    AuditEvent { client_id: Some(owner.clone()), object: Some(jti.to_owned()), ..AuditEvent::done(fresh.now, "token.revoked", owner.as_str()) }
 }

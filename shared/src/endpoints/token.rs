@@ -141,13 +141,7 @@ impl Endpoint {
     }
 
     /// The user whose password was presented, if it was theirs.
-    async fn signed_in(
-        &self,
-        asked: &password::Request,
-        client: &Client,
-        source: Option<IpAddr>,
-        fresh: &Fresh,
-    ) -> Result<Option<Person>, Refusal> {
+    async fn signed_in(&self, asked: &password::Request, client: &Client, source: Option<IpAddr>, fresh: &Fresh) -> Result<Option<Person>, Refusal> {
         let what = Try { realm: client.metadata.realm.as_str(), username: &asked.username, password: asked.password.as_ref(), source };
         match sign_in(&self.store, &what, fresh).await? {
             SignIn::Good(user) => {
@@ -178,7 +172,8 @@ impl Endpoint {
             }
         };
         let refresh_token = issued.refresh_token.as_ref().map(GrantToken::expose);
-        let body = TokenResponse { access_token, token_type: "Bearer", expires_in: claims.exp.since(claims.iat), scope: &claims.scope, refresh_token };
+        let body =
+            TokenResponse { access_token, token_type: "Bearer", expires_in: claims.exp.since(claims.iat), scope: &claims.scope, refresh_token };
         Ok(respond::json(StatusCode::OK, &body))
     }
 

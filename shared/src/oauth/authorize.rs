@@ -291,10 +291,26 @@ mod tests {
             (
                 "redirect_uri",
                 &[
-                    "-", "", "https://evil.example/cb", "https://app.example/cb/", "https://app.example/cb?", "https://app.example/cb#x",
-                    "https://app.example/CB", "https://APP.example/cb", "https://app.example:443/cb", "https://app.example/cb%20", "https://app.example/cb/../cb",
-                    "https://app.example@evil.example/cb", "https://app.example.evil.example/cb", "http://app.example/cb", "https://app.example\\@evil.example/cb",
-                    " https://app.example/cb", "javascript:alert(1)", "https://app.example/cb\n", "//app.example/cb", "/cb",
+                    "-",
+                    "",
+                    "https://evil.example/cb",
+                    "https://app.example/cb/",
+                    "https://app.example/cb?",
+                    "https://app.example/cb#x",
+                    "https://app.example/CB",
+                    "https://APP.example/cb",
+                    "https://app.example:443/cb",
+                    "https://app.example/cb%20",
+                    "https://app.example/cb/../cb",
+                    "https://app.example@evil.example/cb",
+                    "https://app.example.evil.example/cb",
+                    "http://app.example/cb",
+                    "https://app.example\\@evil.example/cb",
+                    " https://app.example/cb",
+                    "javascript:alert(1)",
+                    "https://app.example/cb\n",
+                    "//app.example/cb",
+                    "/cb",
                 ],
             ),
         ] {
@@ -342,8 +358,17 @@ mod tests {
             assert!(is_registered(good, native), "{good}");
         }
         for bad in [
-            "http://localhost:51004/cb", "http://127.0.0.1:51004/other", "http://127.0.0.2/cb", "http://127.1/cb", "http://0x7f.1/cb", "http://127.0.0.1:/cb",
-            "http://127.0.0.1:x/cb", "http://127.0.0.1:123456/cb", "https://127.0.0.1:5/cb", "http://127.0.0.1.evil.example/cb", "http://127.0.0.1@evil.example/cb",
+            "http://localhost:51004/cb",
+            "http://127.0.0.1:51004/other",
+            "http://127.0.0.2/cb",
+            "http://127.1/cb",
+            "http://0x7f.1/cb",
+            "http://127.0.0.1:/cb",
+            "http://127.0.0.1:x/cb",
+            "http://127.0.0.1:123456/cb",
+            "https://127.0.0.1:5/cb",
+            "http://127.0.0.1.evil.example/cb",
+            "http://127.0.0.1@evil.example/cb",
             "http://127.0.0.1:80@evil.example/cb",
         ] {
             assert!(!is_registered(bad, native), "{bad}");

@@ -16,7 +16,8 @@ impl Form {
         //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
         //# Request and response parameters MUST NOT be included more than once.
         // `resource` may be repeated (RFC 8707 §2); whether two are acceptable is the scope rule's to say.
-        let is_repeated = |(at, (name, _)): (usize, &(String, String))| name != "resource" && parameters.iter().take(at).any(|(earlier, _)| earlier == name);
+        let is_repeated =
+            |(at, (name, _)): (usize, &(String, String))| name != "resource" && parameters.iter().take(at).any(|(earlier, _)| earlier == name);
         if parameters.iter().enumerate().any(is_repeated) {
             return Err(TokenError::invalid_request("a parameter is repeated"));
         }

@@ -175,7 +175,8 @@ mod tests {
             let roles = if let Caller::WithRoles(roles) = caller { roles } else { &[] };
             let (client, _) = client(json!({"scopes": ["https://soda.example/read"], "roles": roles}));
             let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-            let token = Presented::Token { claims: &claims, recorded: Recorded::Live, key_is_trusted: true, parties: Parties::of_client(Some(&client)) };
+            let token =
+                Presented::Token { claims: &claims, recorded: Recorded::Live, key_is_trusted: true, parties: Parties::of_client(Some(&client)) };
             let presented = match caller {
                 Caller::Nobody => Presented::Nothing,
                 Caller::Bad(presented) => presented,
@@ -268,7 +269,8 @@ mod tests {
         let (good, _) = client(json!({"scopes": ["https://soda.example/read"]}));
         let (inactive, _) = client(json!({"active": false}));
         let own = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-        let token = |claims, recorded, key_is_trusted, client| Presented::Token { claims, recorded, key_is_trusted, parties: Parties::of_client(client) };
+        let token =
+            |claims, recorded, key_is_trusted, client| Presented::Token { claims, recorded, key_is_trusted, parties: Parties::of_client(client) };
         let past = Claims { exp: NOW, ..own.clone() };
         let gone = Claims { aud: "https://gone.example/".to_owned(), ..own.clone() };
         for (presented, expected) in [

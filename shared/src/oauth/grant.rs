@@ -454,7 +454,8 @@ mod tests {
         let (user, client_id) = (user(serde_json::json!({})), client("c1"));
         let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         let scope = vec!["read".to_owned()];
-        let allowed = Allowed { client_id: &client_id, user_id: &user.user_id, aud: "https://orders.example/", scope, redirect_uri: CALLBACK, challenge };
+        let allowed =
+            Allowed { client_id: &client_id, user_id: &user.user_id, aud: "https://orders.example/", scope, redirect_uri: CALLBACK, challenge };
         Grant::allow(GrantId::parse(&fresh(1).id("g")).unwrap(), allowed, &fresh(1_000))
     }
 
@@ -499,7 +500,20 @@ mod tests {
         let (grant, code) = granted();
         let other = client("c2");
         let fault = |change: Change| (change.answer.unwrap_err(), change.grant.is_some());
-        assert_eq!(fault(grant.redeem(&Redemption { code: &code, client_id: &other, redirect_uri: Some(CALLBACK), verifier: &CodeVerifier::parse(VERIFIER).unwrap(), refresh_life: None }, false, &fresh(1_001))), (GrantFault::OtherClient, false));
+        assert_eq!(
+            fault(grant.redeem(
+                &Redemption {
+                    code: &code,
+                    client_id: &other,
+                    redirect_uri: Some(CALLBACK),
+                    verifier: &CodeVerifier::parse(VERIFIER).unwrap(),
+                    refresh_life: None
+                },
+                false,
+                &fresh(1_001)
+            )),
+            (GrantFault::OtherClient, false)
+        );
         for uri in [None, Some("https://app.example/cb/"), Some("https://APP.example/cb"), Some("https://app.example:443/cb"), Some("")] {
             assert_eq!(fault(redeem(&grant, &code, |redemption| redemption.redirect_uri = uri, 1_001)), (GrantFault::RedirectMismatch, false));
         }

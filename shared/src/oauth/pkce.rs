@@ -86,7 +86,9 @@ mod tests {
         for wrong in [&good[..42], &format!("{good}A"), &format!("{good}="), "", &good.replace('-', "+"), &"A".repeat(128)] {
             assert!(CodeChallenge::parse(wrong).is_none(), "{wrong}");
         }
-        for wrong in [&"a".repeat(42), &"a".repeat(129), &format!("{} ", "a".repeat(43)), &format!("{}!", "a".repeat(43)), &format!("{}\n", "a".repeat(43))] {
+        for wrong in
+            [&"a".repeat(42), &"a".repeat(129), &format!("{} ", "a".repeat(43)), &format!("{}!", "a".repeat(43)), &format!("{}\n", "a".repeat(43))]
+        {
             assert!(CodeVerifier::parse(wrong).is_none(), "{wrong}");
         }
         assert!(CodeVerifier::parse(&"a".repeat(128)).is_some());

@@ -220,7 +220,12 @@ mod tests {
         /// What the gates say to a call with the token.
         fn judges(&self, method: &str, path: &str) -> bool {
             let call = Call { gateway: "g/s".to_owned(), method: method.to_owned(), path: CanonicalPath::parse(path), backends: Vec::new() };
-            let presented = Presented::Token { claims: &self.claims, recorded: Recorded::Live, key_is_trusted: true, parties: Parties::of_client(Some(&self.client)) };
+            let presented = Presented::Token {
+                claims: &self.claims,
+                recorded: Recorded::Live,
+                key_is_trusted: true,
+                parties: Parties::of_client(Some(&self.client)),
+            };
             let table = call.api(&self.apis).filter(|api| api.metadata.audience == self.claims.aud).map(|_| &self.table);
             judge(&call, presented, &self.apis, call.protection(&self.apis, table).as_ref(), Timestamp::from_unix(2_100)).is_ok()
         }

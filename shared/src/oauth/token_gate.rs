@@ -188,7 +188,8 @@ mod tests {
         assert_eq!(gate(&token, Some(&record(None)), Some(&revoked_all), 2_100), Err(TokenFault::Revoked), "issued in the very second");
         let mut made_again = api("orders", "https://orders.example/", &["read"]);
         made_again.created_at = Timestamp::from_unix(2_100);
-        let verdict = alive(&token, Recorded::Live, Parties::of_client(Some(&live_client)), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
+        let verdict =
+            alive(&token, Recorded::Live, Parties::of_client(Some(&live_client)), &Apis::new(vec![made_again], 1), Timestamp::from_unix(2_200));
         assert_eq!(verdict, Err(TokenFault::AudienceMismatch), "an Api of the same audience was deleted meanwhile");
         let elsewhere = Claims { aud: "https://gone.example/".to_owned(), ..token };
         assert_eq!(gate(&elsewhere, Some(&record(None)), Some(&live_client), 2_100), Err(TokenFault::AudienceMismatch));

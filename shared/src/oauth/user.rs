@@ -116,8 +116,30 @@ fn yes() -> bool {
 /// Claims that the server makes, or that mean something to those who verify tokens (RFC 7519 §4.1, RFC 9068 §2.2, RFC 7662 §2.2): nobody
 /// can set them (TE-32).
 const RESERVED_CLAIMS: [&str; 24] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "roles", "groups", "entitlements", "sub_type", "grant_id", "cnf", "act",
-    "may_act", "auth_time", "acr", "amr", "active", "username", "token_type", "sid",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "scope",
+    "roles",
+    "groups",
+    "entitlements",
+    "sub_type",
+    "grant_id",
+    "cnf",
+    "act",
+    "may_act",
+    "auth_time",
+    "acr",
+    "amr",
+    "active",
+    "username",
+    "token_type",
+    "sid",
 ];
 
 impl UserMetadata {
@@ -251,7 +273,8 @@ mod tests {
     #[test]
     fn faults_of_a_user_are_named() {
         // TE-32
-        let faults = |changes| user(changes).metadata.checked().err().unwrap_or_default().into_iter().map(|fault| fault.pointer.into_owned()).collect();
+        let faults =
+            |changes| user(changes).metadata.checked().err().unwrap_or_default().into_iter().map(|fault| fault.pointer.into_owned()).collect();
         let none: Vec<String> = faults(serde_json::json!({"claims": {"department": "sales", "levels": [1, 2], "https://x.example/y": true}}));
         assert_eq!(none, [""; 0]);
         for claim in ["iss", "sub", "aud", "exp", "client_id", "scope", "cnf", "act", "roles", "a b", ""] {

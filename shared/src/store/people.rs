@@ -158,7 +158,14 @@ impl Store {
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn assign(&self, client: &Client, assignee: &Assignee, group: Option<&Group>, audit: &AuditEvent, fresh: &Fresh) -> Result<(), StoreError> {
+    pub async fn assign(
+        &self,
+        client: &Client,
+        assignee: &Assignee,
+        group: Option<&Group>,
+        audit: &AuditEvent,
+        fresh: &Fresh,
+    ) -> Result<(), StoreError> {
         let mut item = ItemBuilder::new(assignment_key(client, assignee)).number("at", fresh.now.unix());
         if let Some(group) = group {
             item = item.number("group_since", group.created_at.unix());

@@ -134,8 +134,14 @@ mod tests {
     use super::*;
 
     fn parse(body: &'static str) -> Result<Map<String, Value>, Problem> {
-        let request =
-            Request { method: http::Method::POST, path: String::new(), query: Vec::new(), headers: http::HeaderMap::new(), body: body.into(), source: None };
+        let request = Request {
+            method: http::Method::POST,
+            path: String::new(),
+            query: Vec::new(),
+            headers: http::HeaderMap::new(),
+            body: body.into(),
+            source: None,
+        };
         object(&request, false)
     }
 

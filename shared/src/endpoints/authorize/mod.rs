@@ -143,7 +143,11 @@ impl Endpoint {
         let pending = Pending::open(sealed).filter(|pending| pending.at <= fresh.now && fresh.now.since(pending.at) < PAGE_LIFE);
         let has_proof = browser.proof_is_right(sealed, form.get("proof").unwrap_or_default());
         let Some(pending) = pending.filter(|_| is_ours && has_proof) else {
-            return Ok(self.fault(StatusCode::BAD_REQUEST, ("This page has expired", "It was open for too long, or was made for another browser.", BACK), fresh));
+            return Ok(self.fault(
+                StatusCode::BAD_REQUEST,
+                ("This page has expired", "It was open for too long, or was made for another browser.", BACK),
+                fresh,
+            ));
         };
         let (asked, found) = match self.asked(pending, browser.session.as_ref(), fresh).await? {
             Ok(asked) => asked,

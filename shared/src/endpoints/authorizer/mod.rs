@@ -52,7 +52,7 @@ impl Closed {
             Self::NoToken | Self::NotBearer | Self::OtherApi | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => {
                 matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::UserInactive | TokenFault::UserNotAssigned)
-            },
+            }
             Self::Route(_) => true,
         }
     }
@@ -217,7 +217,12 @@ impl Endpoint {
             let record = found.token(digest)?.filter(|record| record.format == AccessTokenFormat::Opaque);
             if let Some(record) = &record {
                 let user_id = record.claims.user_id();
-                let batch = self.store.batch().with(Key::Client(&record.claims.client_id)).with_some(user_id.as_ref().map(Key::User)).with_some(record.claims.grant_id.as_ref().map(Key::Grant));
+                let batch = self
+                    .store
+                    .batch()
+                    .with(Key::Client(&record.claims.client_id))
+                    .with_some(user_id.as_ref().map(Key::User))
+                    .with_some(record.claims.grant_id.as_ref().map(Key::Grant));
                 found.extend(batch.read().await?);
             }
             genuine = Some(record.map(|record| (record.claims, None)).ok_or(TokenFault::Unknown));

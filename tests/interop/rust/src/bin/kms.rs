@@ -144,7 +144,7 @@ fn token_request() -> Request {
     headers.insert("authorization", HeaderValue::from_static(BASIC));
     headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
     let body = Bytes::from_static(b"grant_type=client_credentials");
-    Request { method: Method::POST, path: "/oauth2/token".to_owned(), query: Vec::new(), headers, body }
+    Request { method: Method::POST, path: "/oauth2/token".to_owned(), query: Vec::new(), headers, body, source: None }
 }
 
 fn issuer(url: &str) -> Result<Issuer, String> {
