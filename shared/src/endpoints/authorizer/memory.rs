@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::answer::Caller;
-use super::written::Written;
+use super::written::{Policies, Written};
 use crate::oauth::access_token::{Claims, SubjectType};
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::Changed;
@@ -31,6 +31,8 @@ const MOST_LOOKS: u8 = 3;
 /// What an instance remembers.
 pub struct Memory {
     feed_seconds: u64,
+    /// What principals may call, as policies.
+    pub(super) policies: Policies,
     state: Mutex<State>,
 }
 
@@ -138,7 +140,7 @@ pub fn with_privileges<'a>(call: Option<&Call>, claims: Option<&Claims>, apis: &
 impl Memory {
     /// Nothing is remembered yet; nothing will be trusted for longer than `feed_seconds` without a look at the feed.
     pub fn new(feed_seconds: u64) -> Self {
-        Self { feed_seconds, state: Mutex::default() }
+        Self { feed_seconds, policies: Policies::default(), state: Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

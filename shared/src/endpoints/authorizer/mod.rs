@@ -153,7 +153,7 @@ impl Endpoint {
         // A list has the methods that a route can name: a call of any other is spoken of alone.
         let stage = asked.stage().filter(|_| asked.is_one_resource() && Method::of(&asked.call.method).is_some())?;
         let principal = Principal { claims: &seen.claims, client, person: sight.person.as_deref() };
-        seen.written.resources(&principal, (stage, &asked.call), sight)
+        seen.written.resources(&self.memory.policies, &principal, (stage, &asked.call), sight)
     }
 
     /// What this instance knows that the call needs; what it does not know is read, all in one round trip but for the privileges of an Api
