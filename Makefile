@@ -1,7 +1,7 @@
 # Every verb of the project. `make` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-FUNCTIONS := token introspect revoke metadata authorizer admin rotate-keys
+FUNCTIONS := token introspect revoke authorize metadata authorizer admin rotate-keys
 PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 
 .PHONY: help run run-lambda test check core bench build interop test-engines clean

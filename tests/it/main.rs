@@ -6,6 +6,7 @@ mod admin_objects;
 mod agreement;
 mod authorizer;
 mod authorizer_events;
+mod basic;
 mod binaries;
 mod browser;
 mod client_auth;

@@ -8,8 +8,10 @@ use serde_json::Value;
 use shared::endpoints::{Request, Response, respond_not_found, respond_unavailable, respond_unreadable};
 use shared::oauth::fresh::Fresh;
 use shared::oauth::ids::Issuer;
+use shared::oauth::path::CanonicalPath;
 use shared::routes::is_ours;
 use shared::runtime::{self, Error};
+use shared::store::Key;
 use tokio::net::TcpListener;
 
 use crate::gateway::{self, Authorization};
@@ -32,7 +34,8 @@ impl Functions {
     pub async fn answer(&self, request: Request, fresh: Fresh) -> Response {
         if !is_ours(request.path_under(self.issuer())) {
             let authorization = self.authorize(gateway::event(&request), fresh).await;
-            return gateway::answer(&request, authorization);
+            let takes_basic = authorization.is_err() && self.takes_basic(&request).await;
+            return gateway::answer(&request, authorization, takes_basic);
         }
         let answer = match self {
             Self::Here(node) => node.answer(request, fresh).await,
@@ -50,6 +53,17 @@ impl Functions {
                 serde_json::to_value(answer).map_err(|error| error.to_string())
             }
         }
+    }
+
+    /// Whether the call's Api takes passwords. On AWS that stands in the template of its gateway.
+    async fn takes_basic(&self, request: &Request) -> bool {
+        let store = match self {
+            Self::Here(node) => &node.store,
+            Self::Processes(processes) => processes.store(),
+        };
+        let apis = store.batch().with(Key::Apis).read().await.and_then(|found| found.apis());
+        let path = CanonicalPath::parse(&request.path);
+        apis.ok().zip(path).is_some_and(|(apis, path)| apis.at(gateway::GATEWAY, &path).is_some_and(|api| api.metadata.basic_auth))
     }
 
     fn issuer(&self) -> &Issuer {

@@ -31,7 +31,7 @@ pub fn event(request: &Request) -> Value {
         "headers": single,
         "multiValueHeaders": multi,
         "queryStringParameters": request.query.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-        "requestContext": {"apiId": "local", "stage": "local", "httpMethod": request.method.as_str(), "path": request.path},
+        "requestContext": {"identity": {"sourceIp": request.source.map(|source| source.to_string())}, "apiId": "local", "stage": "local", "httpMethod": request.method.as_str(), "path": request.path},
     })
 }
 
@@ -39,12 +39,16 @@ fn arn(request: &Request) -> String {
     format!("arn:aws:execute-api:local:000000000000:{GATEWAY}/{}{}", request.method, request.path)
 }
 
-/// The gateway's answer, given the authorizer's.
-pub fn answer(request: &Request, authorization: Authorization) -> Response {
+/// The gateway's answer, given the authorizer's. `takes_basic`: the template's 401 lists a Basic challenge as well.
+pub fn answer(request: &Request, authorization: Authorization, takes_basic: bool) -> Response {
     let answer = match authorization {
         Ok(answer) => answer,
         Err(message) if message == "Unauthorized" => {
-            return refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(&Challenge::MissingToken.header(None)));
+            let mut response = refused(StatusCode::UNAUTHORIZED, "Unauthorized", Some(&Challenge::MissingToken.header(None)));
+            if takes_basic {
+                response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"gatewright\", charset=\"UTF-8\""));
+            }
+            return response;
         }
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", None),
     };

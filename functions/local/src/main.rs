@@ -39,7 +39,7 @@ async fn run() -> Result<(), Error> {
     let url = settings.dynamodb_endpoint.as_deref().or(engine.as_ref().map(Engine::url)).unwrap_or_default().to_owned();
     let config = settings.config;
     let store = Store::new(Endpoints::local(&url).dynamodb(), config.table.clone());
-    let node = Node::new(config.clone(), store, sealer(&data)?);
+    let node = Node::new(config.clone(), store.clone(), sealer(&data)?);
     node.prepare(&fresh()?).await?;
     let first = bootstrap(&node.store, settings.admin, false, &fresh()?).await?;
 
@@ -47,7 +47,7 @@ async fn run() -> Result<(), Error> {
     let functions = match &directory {
         None => Functions::Here(Box::new(node)),
         Some(directory) => {
-            let processes = Processes::start(directory, config.issuer.clone(), &variables(&config, &data, &url), 2).await?;
+            let processes = Processes::start(directory, config.issuer.clone(), &variables(&config, &data, &url), 2, store).await?;
             processes.print_output();
             Functions::Processes(processes)
         }

@@ -12,17 +12,19 @@ use shared::endpoints::{Request, Response, respond_unavailable};
 use shared::oauth::ids::Issuer;
 use shared::routes::{Function as Served, function_of};
 use shared::runtime::Error;
+use shared::store::Store;
 
 use crate::gateway::Authorization;
 use crate::runtime_api::Function;
 
 /// The functions that are started.
-pub const FUNCTIONS: [&str; 6] = ["token", "introspect", "revoke", "metadata", "admin", "authorizer"];
+pub const FUNCTIONS: [&str; 7] = ["token", "introspect", "revoke", "authorize", "metadata", "admin", "authorizer"];
 
 /// The running functions.
 pub struct Processes {
     functions: HashMap<&'static str, Function>,
     issuer: Issuer,
+    store: Store,
 }
 
 impl Processes {
@@ -30,7 +32,13 @@ impl Processes {
     ///
     /// # Errors
     /// Where one cannot be started.
-    pub async fn start(directory: &Path, issuer: Issuer, variables: &[(String, String)], instances: usize) -> Result<Self, Error> {
+    pub async fn start(
+        directory: &Path,
+        issuer: Issuer,
+        variables: &[(String, String)],
+        instances: usize,
+        store: Store,
+    ) -> Result<Self, Error> {
         let mut functions = HashMap::new();
         for name in FUNCTIONS {
             let deployed = directory.join(name).join("bootstrap");
@@ -39,12 +47,17 @@ impl Processes {
             let function = function.map_err(|error| Error::new(format!("{} cannot be started: {error}", binary.display())))?;
             functions.insert(name, function);
         }
-        Ok(Self { functions, issuer })
+        Ok(Self { functions, issuer, store })
     }
 
     /// Lets the functions' lines through to this process's standard error.
     pub fn print_output(&self) {
         self.functions.values().for_each(Function::print_output);
+    }
+
+    /// The table that they work on.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The issuer.
@@ -100,7 +113,7 @@ pub fn event(request: &Request) -> Value {
         "headers": headers,
         "multiValueHeaders": multi_headers,
         "multiValueQueryStringParameters": query,
-        "requestContext": {"stage": "local", "path": request.path, "httpMethod": request.method.as_str()},
+        "requestContext": {"identity": {"sourceIp": request.source.map(|source| source.to_string())}, "stage": "local", "path": request.path, "httpMethod": request.method.as_str()},
         "body": if request.body.is_empty() { Value::Null } else { STANDARD.encode(&request.body).into() },
         "isBase64Encoded": !request.body.is_empty(),
     })

@@ -144,8 +144,9 @@ impl Answer {
             scope: Some(&claims.scope),
             roles: Some(roles.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")),
             aud: Some(&claims.aud),
-            jti: Some(&claims.jti),
-            exp: Some(claims.exp.unix().to_string()),
+            // A user with a password presents no token.
+            jti: Some(claims.jti.as_str()).filter(|jti| !jti.is_empty()),
+            exp: Some(claims.exp.unix().to_string()).filter(|_| !claims.jti.is_empty()),
             privilege,
             challenge,
         }

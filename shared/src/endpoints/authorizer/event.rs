@@ -1,10 +1,14 @@
 //! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`. Only the fields that are used are read.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::basic::UserPass;
 use crate::oauth::bearer;
 use crate::oauth::gates;
 use crate::oauth::path::CanonicalPath;
@@ -35,12 +39,21 @@ pub struct Event {
 #[serde(default)]
 struct RequestContext {
     http: Option<HttpContext>,
+    identity: Option<Source>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Source {
+    source_ip: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct HttpContext {
     method: Option<String>,
+    #[serde(rename = "sourceIp")]
+    source_ip: Option<String>,
 }
 
 /// The headers of a call that are looked at; every other one is passed over.
@@ -107,6 +120,8 @@ pub(super) struct Asked {
     pub call: gates::Call,
     /// What the call presents.
     pub presented: Presented,
+    /// Where it came from, as the gateway says.
+    pub source: Option<IpAddr>,
 }
 
 /// What a call presents, in its own memory.
@@ -114,6 +129,7 @@ pub(super) struct Asked {
 pub(super) enum Presented {
     Nothing,
     Bearer(String),
+    Basic(UserPass),
     Unusable,
 }
 
@@ -156,7 +172,10 @@ impl Event {
         let is_v2 = self.takes_simple_responses();
         let arn = if is_v2 { self.route_arn.or(self.method_arn) } else { self.method_arn }?;
         let place = Arn::parse(&arn)?;
-        let method = self.http_method.or_else(|| self.request_context.and_then(|context| context.http).and_then(|http| http.method));
+        let RequestContext { http, identity } = self.request_context.unwrap_or_default();
+        let http = http.unwrap_or_default();
+        let source = identity.and_then(|identity| identity.source_ip).or(http.source_ip).and_then(|address| address.parse().ok());
+        let method = self.http_method.or(http.method);
         // The event's method and the ARN's are the same fact said twice; where they differ, the event is not the gateway's (AU-20).
         if method.is_some_and(|method| method != place.method) {
             return None;
@@ -170,7 +189,7 @@ impl Event {
         let path = path.filter(|_| is_one_resource(&arn));
         let method_at = (place.method != WEBSOCKET_METHOD).then(|| arn.find(place.gateway).map(|at| at + place.gateway.len() + 1)).flatten();
         let call = gates::Call { gateway: place.gateway.to_owned(), method: place.method.to_owned(), path, backends };
-        Some(Asked { method_at, call, presented, arn })
+        Some(Asked { method_at, call, presented, source, arn })
     }
 
     fn presented(&self) -> Presented {
@@ -179,7 +198,7 @@ impl Event {
             match bearer::presented(&values) {
                 bearer::Presented::Nothing => Presented::Nothing,
                 bearer::Presented::Bearer(token) => Presented::Bearer(token.to_owned()),
-                bearer::Presented::Unusable => Presented::Unusable,
+                bearer::Presented::Unusable => user_pass(&values).map_or(Presented::Unusable, Presented::Basic),
             }
         };
         if self.kind.as_deref() == Some("TOKEN") {
@@ -197,6 +216,15 @@ impl Event {
         let all = self.multi_value_headers.as_ref().map(&header).filter(|all| !all.is_empty());
         all.or_else(|| self.headers.as_ref().map(&header)).map(Vec::as_slice)
     }
+}
+
+/// Username and password (RFC 7617 §2): UTF-8, apart at the first colon, and nothing form-encoded as it is for clients.
+fn user_pass(headers: &[&[u8]]) -> Option<UserPass> {
+    let [header] = headers else { return None };
+    let (scheme, value) = std::str::from_utf8(header).ok()?.split_once(' ')?;
+    let joined = STANDARD.decode(value.trim_matches(' ')).ok().filter(|_| scheme.eq_ignore_ascii_case("Basic"))?;
+    let (username, password) = std::str::from_utf8(&joined).ok()?.split_once(':')?;
+    Some(UserPass { username: username.to_owned(), password: password.to_owned() })
 }
 
 /// The path on the API, from the path as it was sent (with a stage or a base path mapping in front) and the path of the ARN.

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::hmac;
+
 use super::answer::Caller;
+use super::basic::Proof;
 use super::written::{Policies, Written};
 use crate::oauth::access_token::{Claims, SubjectType};
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::Changed;
 use crate::oauth::client::Client;
+use crate::oauth::fresh::Fresh;
 use crate::oauth::gates::Call;
 use crate::oauth::grant::Grant;
 use crate::oauth::ids::{ClientId, Name};
@@ -20,6 +24,9 @@ use crate::store::FEED_OVERLAP;
 
 /// How many tokens are remembered; beyond it the dead ones go first, and then all of them.
 const MOST_TOKENS: usize = 10_000;
+
+/// How many passwords are remembered to have been right.
+const MOST_PROOFS: usize = 1_000;
 
 /// An instance that was frozen for longer than this, in seconds, forgets everything instead of catching up. So does one whose clock was
 /// set back by more than writers' clocks may differ: it cannot know what it was not told.
@@ -55,6 +62,9 @@ struct State {
     /// Users as the clients see them that they use.
     people: HashMap<(UserId, ClientId), Arc<Person>>,
     tokens: HashMap<[u8; 32], Arc<SeenToken>>,
+    /// Passwords that were right a moment ago, under a key that only this instance has.
+    proofs: HashMap<Vec<u8>, Proof>,
+    proof_key: Option<hmac::Key>,
 }
 
 /// A genuine token, as it was at first sight.
@@ -187,11 +197,18 @@ impl Memory {
             match changed {
                 Changed::Client { client_id } => {
                     state.people.retain(|(_, used), _| *used != client_id);
+                    state.proofs.retain(|_, proof| proof.client.client_id != client_id);
                     state.clients.remove(&client_id);
                 }
-                Changed::User { user_id } => state.people.retain(|(known, _), _| *known != user_id),
+                Changed::User { user_id } => {
+                    state.people.retain(|(known, _), _| *known != user_id);
+                    state.proofs.retain(|_, proof| proof.person.user.user_id != user_id);
+                }
                 // A group may have been assigned to a client that its members use.
-                Changed::Group { name } => state.people.retain(|_, person| !person.user.metadata.groups.contains(&name)),
+                Changed::Group { name } => {
+                    state.people.retain(|_, person| !person.user.metadata.groups.contains(&name));
+                    state.proofs.retain(|_, proof| !proof.person.user.metadata.groups.contains(&name));
+                }
                 Changed::Token { jti } => drop(revoked.insert(jti)),
                 Changed::Grant { grant_id } => drop(ended.insert(grant_id)),
                 Changed::Apis => {
@@ -236,6 +253,26 @@ impl Memory {
     /// The user as the client sees them, if that is remembered.
     pub fn person(&self, user_id: &UserId, client_id: &ClientId) -> Option<Arc<Person>> {
         self.state().people.get(&(user_id.clone(), client_id.clone())).map(Arc::clone)
+    }
+
+    /// The key under which this instance knows passwords.
+    pub fn proof_key(&self, fresh: &Fresh) -> hmac::Key {
+        let new = || hmac::Key::new(hmac::HMAC_SHA256, &fresh.bits("basic proof key"));
+        self.state().proof_key.get_or_insert_with(new).clone()
+    }
+
+    /// What a password opens that was right a moment ago.
+    pub fn proof(&self, digest: &[u8], now: Timestamp) -> Option<Proof> {
+        self.state().proofs.get(digest).filter(|proof| now < proof.until && now >= proof.seen.claims.iat).cloned()
+    }
+
+    /// Remembers that a password was right.
+    pub fn prove(&self, digest: &[u8], proof: Proof) {
+        let mut state = self.state();
+        if state.proofs.len() >= MOST_PROOFS {
+            state.proofs.clear();
+        }
+        state.proofs.insert(digest.to_owned(), proof);
     }
 
     /// Remembers what was read, unless the feed told of a change while it was being read.

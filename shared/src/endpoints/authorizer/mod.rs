@@ -1,6 +1,7 @@
 //! The request authorizer for API Gateway: token, then route (DESIGN: three gates). A warm instance answers without a round trip.
 
 mod answer;
+mod basic;
 mod event;
 mod memory;
 mod written;
@@ -83,7 +84,7 @@ impl Endpoint {
             log::warn!(endpoint = "authorizer"; "the authorizer's identity sources name no route: switch result caching off, or add $context.routeKey");
         }
         let asked = event.asked().ok_or(Failure::Unauthorized)?;
-        let answer = self.decide(asked, format, fresh.now).await;
+        let answer = self.decide(asked, format, &fresh).await;
         // A table that has just failed is not waited for a second time (SF-03).
         if !matches!(answer, Err(Failure::Unavailable(_))) {
             self.tally.flush_if_due(&self.store, &fresh).await;
@@ -91,14 +92,15 @@ impl Endpoint {
         answer
     }
 
-    async fn decide(&self, asked: Asked, format: ResponseFormat, now: Timestamp) -> Result<Answer, Failure> {
+    async fn decide(&self, asked: Asked, format: ResponseFormat, fresh: &Fresh) -> Result<Answer, Failure> {
+        let now = fresh.now;
         // A simple response has no 401 (AU-07).
         let unauthorized = |arn: String| match format {
             ResponseFormat::Policy => Err(Failure::Unauthorized),
             ResponseFormat::Simple => Ok(Answer::deny(format, arn, None, None)),
         };
         let token = match &asked.presented {
-            Presented::Nothing => None,
+            Presented::Nothing | Presented::Basic(_) => None,
             Presented::Bearer(token) => Some(token.as_str()),
             Presented::Unusable => {
                 self.note(None, None, Some(Closed::NotBearer), now);
@@ -108,9 +110,18 @@ impl Endpoint {
         let unavailable = |error: StoreError| Failure::Unavailable(error.to_string());
         let looks_anyway = self.memory.is_due(now);
         let mut sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
+        if let Presented::Basic(given) = &asked.presented {
+            sight = match Box::pin(self.with_user(sight, given, (&asked.call, asked.source), fresh)).await.map_err(unavailable)? {
+                Some(sight) => sight,
+                None => {
+                    self.note(None, None, Some(Closed::NotBearer), now);
+                    return unauthorized(asked.arn);
+                }
+            };
+        }
         let mut closed = self.judge(&sight, &asked, now).err();
         // What was made a moment ago must not be refused because it is not remembered yet.
-        if !looks_anyway && closed.is_some_and(Closed::may_be_out_of_date) && self.memory.may_look_again(now) {
+        if token.is_some() && !looks_anyway && closed.is_some_and(Closed::may_be_out_of_date) && self.memory.may_look_again(now) {
             Box::pin(self.follow(now)).await.map_err(unavailable)?;
             sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
             closed = self.judge(&sight, &asked, now).err();
