@@ -9,11 +9,17 @@ use super::tally::{Happened, Tally};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::change::AuditEvent;
 use crate::oauth::client_auth::{Credentials, authenticate};
+use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
+use crate::oauth::grant::{GrantToken, Kind};
 use crate::oauth::revocation;
-use crate::store::Count;
+use crate::store::{Commit, Count, Key};
 
-/// The endpoint and what it needs: clients, token records and public keys (read), revocations, the feed and the audit trail (write).
+/// How often a grant is revoked again because another request was faster with it.
+const ATTEMPTS: usize = 8;
+
+/// The endpoint and what it needs: clients, token records and public keys (read), grants (read, conditional write), revocations, the feed
+/// and the audit trail (write).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
@@ -42,10 +48,13 @@ impl Endpoint {
         let form = request.form(self.evidence.keyring.issuer(), "/oauth2/revoke")?;
         let credentials = Credentials::parse(&request.authorization(), &form)?;
         let token = form.get("token").unwrap_or_default();
+        // `token_type_hint` is not needed: a token tells its own kind (RFC 7009 §2.1 lets a server ignore the hint).
+        if let Some(refresh_token) = GrantToken::parse(Kind::Refresh, token) {
+            return self.give_back(&refresh_token, &form, &credentials, fresh).await;
+        }
         let examined = self.evidence.examine(token, Some(credentials.client_id()), fresh.now).await?;
         let caller = authenticate(&credentials, examined.found.client(credentials.client_id())?, fresh.now)?;
         form.required("token")?;
-        // `token_type_hint` is not needed: a token tells its own kind (RFC 7009 §2.1 lets a server ignore the hint).
         //= https://www.rfc-editor.org/rfc/rfc7009#section-2.2
         //# invalid tokens do not cause an error response since the client cannot handle such an error in a reasonable way.
         let Ok(claims) = &examined.claims else { return Ok(()) };
@@ -59,6 +68,30 @@ impl Endpoint {
             log::info!(endpoint = "revoke", client_id = caller.client_id.as_str(), jti = claims.jti; "token revoked");
         }
         Ok(())
+    }
+
+    /// Ends the grant of a refresh token: with it die all its access tokens (G-14).
+    async fn give_back(&self, token: &GrantToken, form: &Form, credentials: &Credentials, fresh: &Fresh) -> Result<(), Refusal> {
+        let store = &self.evidence.store;
+        let mut found = store.batch().with(Key::Client(credentials.client_id())).with(Key::Grant(&token.grant_id)).read().await?;
+        let caller = authenticate(credentials, found.client(credentials.client_id())?, fresh.now)?;
+        form.required("token")?;
+        for _ in 0..ATTEMPTS {
+            let grant = found.grant(&token.grant_id)?;
+            let Some(revoked) = revocation::give_back(&caller, token, grant.as_ref(), fresh.now)? else { return Ok(()) };
+            let audit = AuditEvent {
+                user_id: Some(revoked.user_id.clone()),
+                ..AuditEvent { event: "grant.revoked".into(), ..audit(&caller.client_id, revoked.grant_id.as_str(), fresh) }
+            };
+            if store.change_grant(&revoked, None, &audit, fresh).await? == Commit::Done {
+                self.tally.add(Some(&caller.client_id), Happened::plain(Count::TokensRevoked), fresh.now);
+                log::info!(endpoint = "revoke", client_id = caller.client_id.as_str(), grant_id = revoked.grant_id.as_str(); "grant revoked");
+                return Ok(());
+            }
+            // A refresh was faster: its token is one of the same grant.
+            found.extend(store.batch().with(Key::Grant(&token.grant_id)).read().await?);
+        }
+        Err(Refusal::Unavailable("other requests kept being faster with the same grant".to_owned()))
     }
 }
 

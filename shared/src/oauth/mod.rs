@@ -14,6 +14,7 @@ pub mod form;
 pub mod fresh;
 pub mod gates;
 pub mod grant;
+pub mod grant_token;
 pub mod ids;
 pub mod introspection;
 pub mod jws;

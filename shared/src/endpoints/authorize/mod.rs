@@ -4,14 +4,13 @@
 //! reads it again from the start, against the table as it is then. Its id becomes the grant's, and a grant is written only where
 //! there is none: so a request is allowed once.
 
+mod browser;
 mod pages;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
-use serde::{Deserialize, Serialize};
 
+use browser::{Browser, Pending, cookie_name};
 pub use pages::Brand;
 use pages::{AskedScope, ConsentPage, FaultPage, SignInPage, nonce, page, plain, see_other, without_body};
 
@@ -49,29 +48,12 @@ pub struct Endpoint {
     pub brand: Brand,
 }
 
-/// A request on its way through the pages.
-#[derive(Debug, Serialize, Deserialize)]
-struct Pending {
-    /// Names it, and the grant that it may become.
-    id: GrantId,
-    /// When its page was made.
-    at: Timestamp,
-    /// Its parameters, as they came.
-    parameters: Vec<(String, String)>,
-}
-
 /// A request that is right, and whose client is.
 struct Asked {
     client: Client,
     apis: Apis,
     request: AuthorizationRequest,
     pending: Pending,
-}
-
-/// The cookies of a browser.
-struct Browser {
-    browser: Option<Cookie>,
-    session: Option<Cookie>,
 }
 
 /// An answer that ends the way through the pages early.
@@ -423,41 +405,8 @@ impl Endpoint {
 
 const BACK: &str = "Go back to the application and start again.";
 
-fn cookie_name(name: &str, is_secure: bool) -> String {
-    format!("{}gatewright_{name}", if is_secure { "__Host-" } else { "" })
-}
-
 impl Asked {
     fn api(&self) -> Result<&Api, Refusal> {
         self.request.api(&self.apis).ok_or_else(|| Refusal::Unavailable("the api of a request is gone".to_owned()))
-    }
-}
-
-impl Pending {
-    /// The request for a page made at `now`.
-    fn sealed(&self, now: Timestamp) -> String {
-        let shown = Self { id: self.id.clone(), at: now, parameters: self.parameters.clone() };
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&shown).unwrap_or_default())
-    }
-
-    fn open(sealed: &str) -> Option<Self> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()
-    }
-}
-
-impl Browser {
-    fn of(request: &Request, is_secure: bool) -> Self {
-        let cookie = |name: &str| {
-            let name = cookie_name(name, is_secure);
-            let headers = request.headers.get_all(http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-            let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
-            pairs.find(|(own, _)| *own == name).and_then(|(_, value)| Cookie::parse(value))
-        };
-        Self { browser: cookie("browser"), session: cookie("session") }
-    }
-
-    /// Whether a page with this content was made for this browser: for its session, or before it had one.
-    fn proof_is_right(&self, content: &str, proof: &str) -> bool {
-        [&self.browser, &self.session].into_iter().flatten().any(|cookie| cookie.signed(content, proof))
     }
 }

@@ -65,13 +65,7 @@ pub struct Resources {
 
 impl Written {
     /// Everything that the principal may call on the stage whose ARNs begin with `stage`; `None` where a policy cannot say it.
-    pub fn resources(
-        &self,
-        policies: &Policies,
-        principal: &Principal<'_>,
-        (stage, call): (&str, &Call),
-        sight: &Sight,
-    ) -> Option<Arc<Resources>> {
+    pub fn resources(&self, policies: &Policies, principal: &Principal<'_>, (stage, call): (&str, &Call), sight: &Sight) -> Option<Arc<Resources>> {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = |memo: &&Arc<Memo>| {
             memo.stage == stage
