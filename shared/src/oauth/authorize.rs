@@ -126,7 +126,11 @@ impl<'a> Parameters<'a> {
         match self.one("response_type")? {
             Some("code") => {}
             None => return Err(invalid("response_type is missing")),
-            // RFC 9700 §2.1.2: the implicit grant is refused by name.
+            // RFC 9700 §2.1.2: refused by name, so that whoever follows an old guide learns why.
+            Some(kind) if kind.split(' ').any(|part| part == "token") => {
+                let description = "the implicit grant is disabled on this server, use response_type=code with PKCE";
+                return Err(AuthorizeError::new("unsupported_response_type", description));
+            }
             Some(_) => return Err(AuthorizeError::new("unsupported_response_type", "response_type must be code")),
         }
         if !client.may_use(GrantType::AuthorizationCode) {

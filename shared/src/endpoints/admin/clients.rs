@@ -44,7 +44,7 @@ impl Context<'_> {
         let listed = self.store().list_clients(self.cursor()?.as_deref(), self.limit()?).await?;
         let tag = self.request.query("tag");
         let has_tag = |client: &&Client| tag.is_none_or(|tag| client.metadata.tags.iter().any(|own| own.as_str() == tag));
-        Ok(page(listed.items.iter().filter(has_tag).map(shown).collect(), listed.next))
+        Ok(page(listed.items.iter().filter(has_tag).map(|client| self.shown_client(client)).collect(), listed.next))
     }
 
     pub(super) async fn create_client(&self) -> Result<Response, Problem> {
@@ -77,7 +77,7 @@ impl Context<'_> {
             Commit::Exists => return Err(Problem::Conflict("a client of this client_id or client_name exists".to_owned())),
             Commit::Stale => return Err(Problem::Conflict("a client of this client_id or one of its roles is being deleted, try again".to_owned())),
         }
-        let mut body = shown(&client);
+        let mut body = self.shown_client(&client);
         if let (Some(secret), Some(stored), Some(members)) = (&secret, client.secrets.first(), body.as_object_mut()) {
             members.insert("client_secret".to_owned(), secret.expose().into());
             members.insert("secret_id".to_owned(), stored.secret_id.clone().into());
@@ -88,7 +88,7 @@ impl Context<'_> {
     pub(super) async fn show_client(&self, id: &str) -> Result<Response, Problem> {
         self.caller.require("clients.read")?;
         let (client, _) = self.find_client(id).await?;
-        Ok(object(StatusCode::OK, &shown(&client), client.version))
+        Ok(object(StatusCode::OK, &self.shown_client(&client), client.version))
     }
 
     pub(super) async fn change_client(&self, id: &str) -> Result<Response, Problem> {
@@ -110,7 +110,7 @@ impl Context<'_> {
                 Ok(Client { metadata, ..client })
             })
             .await?;
-        Ok(object(StatusCode::OK, &shown(&client), client.version))
+        Ok(object(StatusCode::OK, &self.shown_client(&client), client.version))
     }
 
     pub(super) async fn delete_client(&self, id: &str) -> Result<Response, Problem> {
@@ -201,6 +201,18 @@ impl Context<'_> {
             None => Ok(()),
         }
     }
+
+    /// A client as the admin API shows it: no secret, nor a digest of one.
+    fn shown_client(&self, client: &Client) -> Value {
+        let mut members = metadata_members(&client.metadata);
+        // What whoever configures the client needs to know of this server (M-15).
+        members.insert("token_endpoint".to_owned(), format!("{}/oauth2/token", self.endpoint.evidence.keyring.issuer().as_str()).into());
+        members.insert("client_id".to_owned(), client.client_id.as_str().into());
+        members.insert("created_at".to_owned(), client.created_at.rfc3339().into());
+        members.insert("updated_at".to_owned(), client.updated_at.rfc3339().into());
+        members.insert("version".to_owned(), json!(client.version));
+        Value::Object(members)
+    }
 }
 
 fn given_id(given: &Value) -> Result<ClientId, Problem> {
@@ -217,14 +229,4 @@ fn metadata_members(metadata: &ClientMetadata) -> Map<String, Value> {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     }
-}
-
-/// A client as the admin API shows it: no secret, nor a digest of one.
-fn shown(client: &Client) -> Value {
-    let mut members = metadata_members(&client.metadata);
-    members.insert("client_id".to_owned(), client.client_id.as_str().into());
-    members.insert("created_at".to_owned(), client.created_at.rfc3339().into());
-    members.insert("updated_at".to_owned(), client.updated_at.rfc3339().into());
-    members.insert("version".to_owned(), json!(client.version));
-    Value::Object(members)
 }
