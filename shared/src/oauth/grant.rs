@@ -110,6 +110,8 @@ pub struct Allowed<'a> {
     pub redirect_uri: &'a str,
     /// PKCE.
     pub challenge: CodeChallenge,
+    /// What the user granted before this is dead: this grant is not.
+    pub not_before: Timestamp,
 }
 
 /// What the redemption of a code presents.
@@ -178,7 +180,7 @@ impl Grant {
             user_id: allowed.user_id.clone(),
             aud: allowed.aud.to_owned(),
             scope: allowed.scope,
-            created_at: fresh.now,
+            created_at: fresh.now.max(allowed.not_before),
             expires_at: fresh.now.plus(LONGEST_GRANT),
             salt: fresh.text("grant_salt"),
             phase: Phase::CodeIssued { code: of_grant },
@@ -347,8 +349,15 @@ mod tests {
         let (user, client_id) = (user(serde_json::json!({})), client("c1"));
         let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         let scope = vec!["read".to_owned()];
-        let allowed =
-            Allowed { client_id: &client_id, user_id: &user.user_id, aud: "https://orders.example/", scope, redirect_uri: CALLBACK, challenge };
+        let allowed = Allowed {
+            client_id: &client_id,
+            user_id: &user.user_id,
+            aud: "https://orders.example/",
+            scope,
+            redirect_uri: CALLBACK,
+            challenge,
+            not_before: Timestamp::default(),
+        };
         Grant::allow(GrantId::parse(&fresh(1).id("g")).unwrap(), allowed, &fresh(1_000))
     }
 

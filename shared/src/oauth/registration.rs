@@ -147,9 +147,15 @@ fn is_redirect_uri(uri: &str) -> bool {
         return false;
     }
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    // AZ-15: what the answer says is said by the server alone.
+    if uri.split_once('?').is_some_and(|(_, query)| query.split('&').any(is_of_the_answer)) {
+        return false;
+    }
     let authority = rest.strip_prefix("//").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
     match (scheme, authority) {
-        ("https", Some(authority)) => !authority.is_empty() && !authority.contains('@'),
+        ("https", Some(authority)) => {
+            !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+        }
         ("http", Some(authority)) => {
             let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
             matches!(host.map_or(authority, |(host, _)| host), "127.0.0.1" | "[::1]")
@@ -157,6 +163,12 @@ fn is_redirect_uri(uri: &str) -> bool {
         // RFC 8252 §7.1: a private-use scheme is a reversed domain name.
         (private, _) => private.contains('.') && private.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte)),
     }
+}
+
+/// Whether a pair of a query has the name of a parameter of the answer, or might have it once it is decoded.
+fn is_of_the_answer(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    name.contains('%') || ["code", "state", "iss", "error", "error_description", "error_uri", "response"].contains(&name)
 }
 
 #[cfg(test)]
@@ -205,6 +217,9 @@ mod tests {
             "https://",
             "https:///x",
             "https://u@app.example/",
+            "https://app.example;x/",
+            "https://app.example/?code=x",
+            "https://app.example/?a=1&st%61te=x",
             "https://*.example/",
             "https://a/#f",
             "http://app.example/",

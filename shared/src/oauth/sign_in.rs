@@ -107,6 +107,9 @@ pub struct Consent {
     pub scopes: BTreeSet<String>,
     /// When it was last given.
     pub at: Timestamp,
+    /// What was granted before this is dead: consent was withdrawn; `None`: it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_before: Option<Timestamp>,
 }
 
 /// Failed sign-ins of one account, or from one source.

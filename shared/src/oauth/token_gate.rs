@@ -124,7 +124,7 @@ pub fn alive(claims: &Claims, recorded: Recorded, parties: Parties<'_>, apis: &A
         let Some(person) = parties.person.filter(|person| person.user.user_id.as_str() == claims.sub && person.is_of(client)) else {
             return Err(TokenFault::UserInactive);
         };
-        if claims.iat < person.user.valid_from {
+        if claims.iat < person.valid_from {
             return Err(TokenFault::Revoked);
         }
         // One write ends a grant, and everything that it gave with it.

@@ -209,6 +209,8 @@ pub struct Person {
     pub roles: Vec<Name>,
     /// Whether they are assigned to the client, themselves or by a group.
     pub is_assigned: bool,
+    /// What was granted before this is dead: by a new password, or because what the client was allowed was withdrawn.
+    pub valid_from: Timestamp,
 }
 
 impl Person {
@@ -218,7 +220,8 @@ impl Person {
         roles.extend(groups.iter().flat_map(|group| group.metadata.roles.iter().cloned()));
         roles.sort_unstable();
         roles.dedup();
-        Self { user, roles, is_assigned }
+        let valid_from = user.valid_from;
+        Self { user, roles, is_assigned, valid_from }
     }
 
     /// Whether they may use the client ("Enforce Grants", I-11).

@@ -275,7 +275,17 @@ impl Store {
             let item = ItemBuilder::new(Key::Feed { at: fresh.now, id: &fresh.id("feed") }).doc(changed)?.ttl(fresh.now.plus(FEED_LIFE)).build();
             transaction = transaction.put(&self.table, item, Expect::Anything)?;
         }
-        transaction.put(&self.table, audit_item(audit, &fresh.id("audit"))?, Expect::Anything)
+        self.audited(transaction, audit, &fresh.id("audit"))
+    }
+
+    /// `transaction` with an entry of the audit trail, and the same among those about its user. The index makes one list of an item, so that
+    /// an entry about a client and a user would be found by only one of them.
+    fn audited(&self, transaction: Transaction, audit: &AuditEvent, id: &str) -> Result<Transaction, StoreError> {
+        let transaction = transaction.put(&self.table, audit_item(audit, id)?, Expect::Anything)?;
+        let Some(user_id) = &audit.user_id else { return Ok(transaction) };
+        let key = Key::UserAudit { user_id, at: audit.time, id };
+        let item = ItemBuilder::new(key).doc(audit)?.ttl(audit.time.plus(AUDIT_LIFE)).build();
+        transaction.put(&self.table, item, Expect::Anything)
     }
 
     /// `transaction` with the entry in the audit trail of a route that becomes public by it.
@@ -291,7 +301,13 @@ impl Store {
     /// # Errors
     /// Where the table did not answer.
     pub async fn put_audit(&self, audit: &AuditEvent, id: &str) -> Result<(), StoreError> {
-        self.put(audit_item(audit, id)?).await
+        if audit.user_id.is_none() {
+            return self.put(audit_item(audit, id)?).await;
+        }
+        match self.transact(self.audited(Transaction::default(), audit, id)?).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
+        }
     }
 }
 

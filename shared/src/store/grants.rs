@@ -29,6 +29,20 @@ impl Store {
         self.transact(self.noted(transaction, None, audit, fresh)?).await
     }
 
+    /// Withdraws what a user has allowed a client, with everything that it gave: the client has to ask again.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn withdraw(&self, user_id: &UserId, consent: &Consent, audit: &AuditEvent, fresh: &Fresh) -> Result<(), StoreError> {
+        let item = ItemBuilder::new(Key::Consent { user_id, client: &consent.client_id }).doc(consent)?.build();
+        let transaction = Transaction::default().put(&self.table, item, Expect::Anything)?;
+        let changed = Changed::User { user_id: user_id.clone() };
+        match self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
+        }
+    }
+
     /// Changes a grant that is still as it was read, and writes the record of the token that goes with the change.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
         "keys" => SchemaItem::Keys(doc(&item)?),
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),
-        "audit" => SchemaItem::Audit(doc(&item)?),
+        "audit" | "user-audit" => SchemaItem::Audit(doc(&item)?),
         "client-name" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => {
             SchemaItem::Attributes
         }

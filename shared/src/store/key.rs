@@ -93,6 +93,15 @@ pub enum Key<'a> {
         /// Tells entries of one second apart.
         id: &'a str,
     },
+    /// The same entry among those about one user.
+    UserAudit {
+        /// Whom it is about.
+        user_id: &'a UserId,
+        /// When it was written.
+        at: Timestamp,
+        /// Tells entries of one second apart.
+        id: &'a str,
+    },
     /// A client's counts of one UTC day.
     Usage {
         /// Whose.
@@ -136,6 +145,7 @@ impl Key<'_> {
             Self::Token(jti) => format!("token#{jti}"),
             Self::Feed { at, .. } => feed_partition(at.unix() / FEED_BUCKET),
             Self::Audit { at, .. } => format!("audit#{}", at.day()),
+            Self::UserAudit { user_id, .. } => format!("user-audit#{}", user_id.as_str()),
             Self::Usage { client_id, .. } => format!("usage#{client_id}"),
             Self::Stats { .. } => "stats".to_owned(),
             Self::Bootstrap => "bootstrap".to_owned(),
@@ -164,7 +174,7 @@ impl Key<'_> {
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(_) => "key".to_owned(),
             Self::Token(_) => "token".to_owned(),
-            Self::Feed { at, id } | Self::Audit { at, id } => moment(*at, id),
+            Self::Feed { at, id } | Self::Audit { at, id } | Self::UserAudit { at, id, .. } => moment(*at, id),
             Self::Usage { day, .. } | Self::Stats { day } => (*day).to_owned(),
             Self::Bootstrap => "bootstrap".to_owned(),
         }

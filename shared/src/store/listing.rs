@@ -12,6 +12,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::client::Client;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
+use crate::oauth::user::UserId;
 
 /// One page of a list.
 #[derive(Debug)]
@@ -92,6 +93,22 @@ impl Store {
             last = text(&place, "place").map(str::to_owned);
         }
         Ok(Page { items, next: last.filter(|_| answer.last_evaluated_key.is_some()) })
+    }
+
+    /// The audit entries about one user, oldest first, from after the place `after`.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn list_user_audit(
+        &self,
+        user_id: &UserId,
+        (from, to): (Timestamp, Timestamp),
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEvent>, StoreError> {
+        let start = after.map_or_else(|| moment(from, ""), str::to_owned);
+        let partition = Key::UserAudit { user_id, at: from, id: "" }.partition();
+        self.contents(&partition, &start, &moment(to, "~"), limit).await
     }
 
     /// All audit entries of one UTC day up to `to`, oldest first, from after the place `after`.

@@ -137,7 +137,8 @@ impl Store {
         let (client_id, since) = (&client.client_id, client.created_at);
         let assigned = Key::AssignedUser { client: client_id, since, user_id: &user.user_id };
         let names: Vec<&str> = user.metadata.groups.iter().map(Name::as_str).collect();
-        let mut batch = self.batch().with(assigned);
+        let consent = Key::Consent { user_id: &user.user_id, client: client_id };
+        let mut batch = self.batch().with(assigned).with(consent);
         for group in &names {
             batch = batch.with(Key::Group(group)).with(Key::AssignedGroup { client: client_id, since, group });
         }
@@ -151,7 +152,9 @@ impl Store {
             is_assigned |= of_group == Some(group.created_at.unix());
             groups.push(group);
         }
-        Ok(Person::new(user.clone(), &groups, is_assigned))
+        let withdrawn = found.consent(&user.user_id, client_id)?.and_then(|consent| consent.withdrawn_before);
+        let person = Person::new(user.clone(), &groups, is_assigned);
+        Ok(Person { valid_from: withdrawn.map_or(person.valid_from, |before| person.valid_from.max(before)), ..person })
     }
 
     /// Lets users use a client. Making it twice is making it once.

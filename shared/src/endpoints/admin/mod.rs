@@ -146,6 +146,8 @@ impl Endpoint {
             ("GET", ["users", id]) => context.show_user(id).await,
             ("PATCH", ["users", id]) => context.change_user(id).await,
             ("DELETE", ["users", id]) => context.delete_user(id).await,
+            ("GET", ["users", id, "grants"]) => context.list_grants(id).await,
+            ("DELETE", ["users", id, "grants", client]) => context.withdraw_grants(id, client).await,
             ("GET", ["groups"]) => context.list_groups().await,
             ("POST", ["groups"]) => context.create_group().await,
             ("GET", ["groups", name]) => context.show_group(name).await,
@@ -187,7 +189,8 @@ fn allowed(segments: &[&str]) -> Option<&'static str> {
     match segments {
         ["clients" | "apis" | "roles" | "privileges" | "users" | "groups"] => Some("GET, POST"),
         ["clients", _, "roles", _] | ["groups", _, "members", _] | ["clients", _, "assignments", "users" | "groups", _] => Some("PUT, DELETE"),
-        ["clients", _, "assignments"] => Some("GET"),
+        ["clients", _, "assignments"] | ["users", _, "grants"] => Some("GET"),
+        ["users", _, "grants", _] => Some("DELETE"),
         ["routes", "explain"] => Some("GET"),
         ["clients" | "apis" | "roles" | "privileges" | "users" | "groups", _] => Some("GET, PATCH, DELETE"),
         ["clients", _, "secrets"] => Some("GET, POST"),

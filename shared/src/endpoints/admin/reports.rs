@@ -9,6 +9,7 @@ use super::{Context, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
+use crate::oauth::user::UserId;
 use crate::store::DayCounts;
 
 const DAY: u64 = 86_400;
@@ -17,20 +18,29 @@ const DAY: u64 = 86_400;
 const REPORTED: u64 = 30 * DAY;
 
 impl Context<'_> {
-    /// The audit trail: of one client, or of everything, where a day is the longest time.
+    /// The audit trail: of one client, of one user, of a client and a user, or of everything, where a day is the longest time.
     pub(super) async fn list_audit(&self) -> Result<Response, Problem> {
         self.caller.require("audit.read")?;
         let limit = self.limit()?;
         let cursor = self.cursor()?;
-        let listed = match self.request.query("client_id") {
-            Some(_) => {
+        let (by_client, by_user) = (self.request.query("client_id").is_some(), self.request.query("user_id"));
+        let listed = match by_user {
+            Some(user_id) => {
+                let user_id = UserId::parse(user_id).ok_or_else(|| Problem::parameter("user_id", "must name a user"))?;
+                let client_id = by_client.then(|| self.client_id()).transpose()?;
+                let span = self.span(|to| to.minus(REPORTED))?;
+                let mut listed = self.store().list_user_audit(&user_id, span, cursor.as_deref(), limit).await?;
+                listed.items.retain(|event| client_id.is_none() || event.client_id == client_id);
+                listed
+            }
+            None if by_client => {
                 let span = self.span(|to| to.minus(REPORTED))?;
                 self.store().list_client_audit(&self.client_id()?, span, cursor.as_deref(), limit).await?
             }
             None => {
                 let (from, to) = self.span(|to| to.minus(to.unix() % DAY))?;
                 if from.day() != to.day() {
-                    return Err(Problem::parameter("from", "must be on the same UTC day as to, unless client_id is given"));
+                    return Err(Problem::parameter("from", "must be on the same UTC day as to, unless client_id or user_id is given"));
                 }
                 self.store().list_day_audit((from, to), cursor.as_deref(), limit).await?
             }

@@ -1,5 +1,7 @@
 //! `/admin/v1/users`.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::Name;
 use crate::oauth::password::{Password, StoredPassword};
 use crate::oauth::registration::Invalid;
+use crate::oauth::sign_in::Consent;
 use crate::oauth::user::{Group, Person, User, UserId, UserMetadata};
 use crate::store::{Commit, Key, UserChange};
 
@@ -104,6 +107,32 @@ impl Context<'_> {
             }
         }
         Err(Problem::Unavailable("the user kept changing".to_owned()))
+    }
+
+    /// What a user has allowed, by client.
+    pub(super) async fn list_grants(&self, id: &str) -> Result<Response, Problem> {
+        self.caller.require("users.read")?;
+        let user = self.find_user(id).await?;
+        let consents = self.store().consents(&user.user_id).await?.into_iter().filter(|consent| !consent.scopes.is_empty());
+        let shown = |consent: Consent| json!({"client_id": consent.client_id, "scopes": consent.scopes, "allowed_at": consent.at.rfc3339()});
+        Ok(page(consents.map(shown).collect(), None))
+    }
+
+    /// Withdraws what a user has allowed a client: its tokens are dead, and it has to ask again (G-19).
+    pub(super) async fn withdraw_grants(&self, id: &str, client: &str) -> Result<Response, Problem> {
+        self.caller.require("users.write")?;
+        let user = self.find_user(id).await?;
+        let (client, _) = self.find_client(client).await?;
+        let consent = Consent {
+            client_id: client.client_id.clone(),
+            client_since: client.created_at,
+            scopes: BTreeSet::new(),
+            at: self.fresh.now,
+            withdrawn_before: Some(self.fresh.now.plus(1)),
+        };
+        let audit = AuditEvent { client_id: Some(client.client_id), ..self.user_audit("grants.withdrawn", &user.user_id) };
+        self.store().withdraw(&user.user_id, &consent, &audit, self.fresh).await?;
+        Ok(respond::empty(StatusCode::NO_CONTENT))
     }
 
     /// Reads a user, changes them and commits; again where somebody else was first.

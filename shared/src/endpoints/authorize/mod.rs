@@ -270,11 +270,13 @@ impl Endpoint {
         };
         let api = asked.api()?;
         let full = |value: &str| format!("{}{value}", api.metadata.audience);
+        let withdrawn_before = consent.as_ref().and_then(|consent| consent.withdrawn_before);
         let mut consent = consent.filter(|consent| consent.client_since == asked.client.created_at).unwrap_or_else(|| Consent {
             client_id: asked.client.client_id.clone(),
             client_since: asked.client.created_at,
             scopes: std::collections::BTreeSet::new(),
             at: fresh.now,
+            withdrawn_before,
         });
         let is_public = asked.client.metadata.client_type == ClientType::Public;
         // What the page showed is what it can allow; what was allowed before it did not show.
@@ -297,6 +299,7 @@ impl Endpoint {
             scope,
             redirect_uri: asked.request.redirect.uri(),
             challenge: asked.request.challenge.clone(),
+            not_before: person.valid_from,
         };
         let (grant, code) = Grant::allow(asked.pending.id.clone(), allowed, fresh);
         let audit = AuditEvent {

@@ -84,7 +84,7 @@ pub(super) fn page(status: StatusCode, template: &impl Template, nonce: &str, br
     let mut response = respond::typed(status, "text/html; charset=utf-8", html.into_bytes());
     let images = brand.logo_url.as_deref().and_then(origin).unwrap_or("'none'");
     // A browser holds the redirect that answers a form to the form's policy as well.
-    let target = form_target.map(|target| format!(" {target}")).unwrap_or_default();
+    let target = form_target.map(|target| format!(" {}", source(target))).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; img-src {images}; form-action 'self'{target}; base-uri 'none'; frame-ancestors 'none'"
     );
@@ -127,6 +127,13 @@ pub(super) fn without_body(method: &Method, mut response: Response) -> Response 
 pub(super) fn plain(text: &str) -> String {
     let turns = |character: char| matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|character| !turns(*character)).collect()
+}
+
+/// An origin as a policy can name it: there a host is a name or an address of IPv4 (CSP §2.3.1), everything else is named by its scheme.
+fn source(origin: &str) -> &str {
+    let (scheme, host) = origin.split_once(':').unwrap_or((origin, ""));
+    let is_named = matches!(scheme, "https" | "http") && !host.contains('[');
+    if is_named { origin } else { origin.get(..=scheme.len()).unwrap_or(origin) }
 }
 
 fn origin(url: &str) -> Option<&str> {

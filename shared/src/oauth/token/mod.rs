@@ -159,7 +159,7 @@ fn issue_for(person: &Person, (aud, scope): (&Api, String), grant_id: Option<&Gr
     let api = &aud.metadata;
     let life = client.metadata.access_token_ttl.unwrap_or(u64::MAX).min(api.access_token_ttl);
     // In the very second in which earlier tokens were revoked a new one must outlive that: it is dated one second on.
-    let issued_at = fresh.now.max(client.tokens_valid_from).max(person.user.valid_from);
+    let issued_at = fresh.now.max(client.tokens_valid_from).max(person.valid_from);
     let claims = Claims {
         jti: fresh.id("jti"),
         client_id: client.client_id.clone(),
@@ -183,7 +183,7 @@ fn issue_for(person: &Person, (aud, scope): (&Api, String), grant_id: Option<&Gr
 fn user_of<'a>(grant: &Grant, facts: &Facts<'a>) -> Result<&'a Person, TokenError> {
     let person = facts.person.filter(|person| person.user.user_id == grant.user_id && person.is_of(facts.client));
     let person = person.ok_or(TokenError::InvalidGrant("user_inactive"))?;
-    if grant.created_at < person.user.valid_from || grant.created_at < facts.client.tokens_valid_from {
+    if grant.created_at < person.valid_from || grant.created_at < facts.client.tokens_valid_from {
         return Err(TokenError::InvalidGrant("grant_revoked"));
     }
     if person.may_use(facts.client) { Ok(person) } else { Err(TokenError::InvalidGrant("user_not_assigned")) }

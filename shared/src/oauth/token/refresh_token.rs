@@ -61,11 +61,19 @@ fn narrowed(request: &Request, grant: &Grant, api: &Api, facts: &Facts<'_>) -> R
         return Err(TokenError::InvalidTarget("the grant is for another resource".into()));
     }
     let allowed = |value: &str| facts.client.metadata.scopes.iter().any(|full| full.strip_prefix(audience) == Some(value));
-    let values: Vec<&str> = match &request.scope {
+    let mut values: Vec<&str> = match &request.scope {
         // A full scope or a bare value: the audience is known.
         Some(scope) => scope.split(' ').map(|value| value.strip_prefix(audience).unwrap_or(value)).collect(),
         None => grant.scope.iter().map(String::as_str).filter(|value| allowed(value)).collect(),
     };
+    // A value that is asked for twice is granted once (TE-16).
+    let mut seen = Vec::with_capacity(values.len());
+    values.retain(|value| {
+        !seen.contains(value) && {
+            seen.push(*value);
+            true
+        }
+    });
     match values.iter().find(|value| !grant.scope.iter().any(|granted| granted == *value) || !allowed(value)) {
         Some(value) => Err(TokenError::InvalidScope(format!("the scope {value} was not granted").into())),
         None if values.is_empty() => Err(TokenError::InvalidGrant("scopes_gone")),
