@@ -11,6 +11,7 @@ mod binaries;
 mod browser;
 mod client_auth;
 mod code_flow;
+mod consents;
 mod diagnose;
 mod events;
 mod faults;
