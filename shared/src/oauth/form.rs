@@ -5,6 +5,9 @@ use super::error::TokenError;
 /// More parameters than any request here has; a flood is refused before it is sorted.
 const MOST_PARAMETERS: usize = 64;
 
+/// The same for a page's form, which may be an authorization request with as many unknown parameters as a client likes (AZ-13).
+const MOST_OF_A_PAGE: usize = 1_024;
+
 /// The parameters of a request: none repeated, none empty.
 #[derive(Debug, Default)]
 pub struct Form(Vec<(String, String)>);
@@ -12,7 +15,7 @@ pub struct Form(Vec<(String, String)>);
 impl Form {
     /// Reads a body. Bad percent-encoding, invalid UTF-8 and repeated parameters are `invalid_request`.
     pub fn parse(body: &[u8]) -> Result<Self, TokenError> {
-        let Self(mut parameters) = Self::with_repeats(body)?;
+        let Self(mut parameters) = Self::read(body, MOST_PARAMETERS)?;
         //= https://www.rfc-editor.org/rfc/rfc6749#section-3.2
         //# Request and response parameters MUST NOT be included more than once.
         // `resource` may be repeated (RFC 8707 §2); whether two are acceptable is the scope rule's to say.
@@ -29,12 +32,16 @@ impl Form {
 
     /// Reads the body of a page's form, where a name may have several values. Bad percent-encoding and invalid UTF-8 are `invalid_request`.
     pub fn with_repeats(body: &[u8]) -> Result<Self, TokenError> {
+        Self::read(body, MOST_OF_A_PAGE)
+    }
+
+    fn read(body: &[u8], most: usize) -> Result<Self, TokenError> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |&byte| byte == b'=');
             let name = decode(halves.next().unwrap_or_default()).ok_or(TokenError::invalid_request(BAD_ENCODING))?;
             let value = decode(halves.next().unwrap_or_default()).ok_or(TokenError::invalid_request(BAD_ENCODING))?;
-            if parameters.len() == MOST_PARAMETERS {
+            if parameters.len() == most {
                 return Err(TokenError::invalid_request("the request has too many parameters"));
             }
             parameters.push((name, value));

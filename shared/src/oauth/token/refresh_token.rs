@@ -6,6 +6,7 @@ use super::super::error::TokenError;
 use super::super::form::Form;
 use super::super::fresh::Fresh;
 use super::super::grant::{Grant, GrantFault, GrantToken, Kind, REFRESH_LIFE};
+use super::super::scope::is_scope_token;
 use super::{Decision, Facts, Issued, issue_for, user_of};
 
 /// The parameters of the grant.
@@ -66,14 +67,12 @@ fn narrowed(request: &Request, grant: &Grant, api: &Api, facts: &Facts<'_>) -> R
         Some(scope) => scope.split(' ').map(|value| value.strip_prefix(audience).unwrap_or(value)).collect(),
         None => grant.scope.iter().map(String::as_str).filter(|value| allowed(value)).collect(),
     };
+    if !values.iter().all(|value| is_scope_token(value)) {
+        return Err(TokenError::InvalidScope("the scope has a character that RFC 6749 section 3.3 does not allow".into()));
+    }
     // A value that is asked for twice is granted once (TE-16).
-    let mut seen = Vec::with_capacity(values.len());
-    values.retain(|value| {
-        !seen.contains(value) && {
-            seen.push(*value);
-            true
-        }
-    });
+    let mut seen = std::collections::HashSet::new();
+    values.retain(|value| seen.insert(*value));
     match values.iter().find(|value| !grant.scope.iter().any(|granted| granted == *value) || !allowed(value)) {
         Some(value) => Err(TokenError::InvalidScope(format!("the scope {value} was not granted").into())),
         None if values.is_empty() => Err(TokenError::InvalidGrant("scopes_gone")),
