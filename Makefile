@@ -4,7 +4,7 @@ SHELL := /bin/bash
 FUNCTIONS := token introspect revoke authorize metadata authorizer admin rotate-keys
 PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 
-.PHONY: help run run-lambda test check core bench build interop test-engines clean
+.PHONY: help run run-lambda test test-race check core bench build interop test-engines clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -20,6 +20,9 @@ run-lambda: ## the same front and port, with the real function binaries behind a
 test: ## all tests that need no cloud
 	cargo build --locked -p local $(PACKAGES)
 	cargo test --locked --workspace
+
+test-race: ## requests that meet at two nodes, N rounds each (N=200)
+	N=$(or $(N),200) cargo test --locked -p it races
 
 check: core ## format, lints, the rules-only build
 	cargo fmt --all --check

@@ -1,9 +1,69 @@
 //! The authorization code grant, from the first page to the last refresh token.
 
+mod authorize;
+mod codes;
+mod races;
+mod refresh;
+mod sign_in;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use serde_json::{Value, json};
 
 use crate::browser::{CALLBACK, PASSWORD, People, location, parameter};
+use crate::http::outcome;
 use crate::support::{ISSUER, Server, claims, encoded, json_of, shown};
+
+/// Somebody else's site.
+const OTHER: &str = "https://evil.example";
+
+/// The public client `p1` that alice is assigned to.
+async fn public_client(server: &Server, people: &People, changes: Value) {
+    let mut body = json!({"client_type": "public", "grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK],
+        "realm": "staff"});
+    body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    server.client("p1", body).await;
+    assert_eq!(server.admin("PUT", &format!("/clients/p1/assignments/users/{}", people.alice), Value::Null).await.status(), 204);
+}
+
+/// Another confidential client that alice is assigned to; gives its `Authorization`.
+async fn other_client(server: &Server, people: &People) -> String {
+    let body = json!({"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK], "realm": "staff", "introspect": true});
+    let other = server.client("c_two", body).await;
+    assert_eq!(server.admin("PUT", &format!("/clients/c_two/assignments/users/{}", people.alice), Value::Null).await.status(), 204);
+    other
+}
+
+/// A refresh by a client, in short (`200`, `400 invalid_grant`), and the next refresh token.
+async fn refreshed(server: &Server, client: &str, token: &str, more: &str) -> (String, String) {
+    let form = format!("grant_type=refresh_token&refresh_token={}{more}", encoded(token));
+    let answer = server.post("/oauth2/token", client, &form).await;
+    (outcome(&answer), json_of(&answer)["refresh_token"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Does all of these at once and gives what they gave, in order.
+async fn together<F: Future>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = tasks.into_iter().map(|task| (Box::pin(task), None)).collect();
+    poll_fn(|context| {
+        for (task, answer) in running.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = task.as_mut().poll(context) {
+                *answer = Some(ready);
+            }
+        }
+        if running.iter().all(|(_, answer)| answer.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+/// Whether a token is good, as introspection says.
+async fn is_active(server: &Server, client: &str, token: &str) -> bool {
+    let seen = json_of(&server.post("/oauth2/introspect", client, &format!("token={}", encoded(token))).await);
+    assert!(seen["active"] == true || seen == json!({"active": false}), "{seen}");
+    seen["active"] == true
+}
 
 async fn started() -> (Server, People) {
     let server = Server::start().await;

@@ -1,0 +1,245 @@
+//! Authorization codes at the token endpoint, and PKCE.
+
+use serde_json::{Value, json};
+
+use super::{is_active, other_client, public_client, refreshed, started};
+use crate::browser::{Browser, CALLBACK, CHALLENGE, People, VERIFIER, location, parameter};
+use crate::http::outcome;
+use crate::support::{Server, claims, encoded, json_of};
+
+/// The redemption of a code with these parameters; an empty one is left out.
+async fn redeemed(server: &Server, client: &str, code: &str, redirect_uri: &str, verifier: &str) -> String {
+    let pairs = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirect_uri), ("code_verifier", verifier)];
+    let pairs: Vec<String> = pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    outcome(&server.post("/oauth2/token", client, &pairs.join("&")).await)
+}
+
+#[tokio::test]
+async fn a_code_is_its_clients_and_goes_where_it_was_sent() {
+    // TE-18, TE-19, CVE-2026-28513
+    let (server, people) = started().await;
+    let other = other_client(&server, &people).await;
+    public_client(&server, &people, json!({})).await;
+    let code = people.code(&server).await;
+    assert_eq!(redeemed(&server, &other, &code, CALLBACK, VERIFIER).await, "400 invalid_grant");
+    let as_public = format!("grant_type=authorization_code&code={code}&redirect_uri={}&code_verifier={VERIFIER}&client_id=p1", encoded(CALLBACK));
+    assert_eq!(outcome(&server.post("/oauth2/token", "", &as_public).await), "400 invalid_grant");
+    assert_eq!(outcome(&server.post("/oauth2/token", "", &as_public.replace("=p1", "=c_code")).await), "401 invalid_client");
+    for uri in
+        ["", "https://app.example/cb/", "https://app.example/CB", "https://app.example:443/cb", "https://app.example/c%62", "https://other.example/"]
+    {
+        assert_eq!(redeemed(&server, &people.client, &code, uri, VERIFIER).await, "400 invalid_grant", "{uri}");
+    }
+    // None of them has burnt it.
+    assert_eq!(redeemed(&server, &people.client, &code, CALLBACK, VERIFIER).await, "200");
+}
+
+#[tokio::test]
+async fn a_replay_is_found_however_late_and_at_whichever_node() {
+    // TE-20, TE-21, MI-04, G-08
+    let (server, people) = started().await;
+    let other_node = server.another().await;
+    for (wait, node) in [(0, &server), (1, &server), (30, &other_node), (3_000, &other_node)] {
+        let code = people.code(&server).await;
+        let tokens = json_of(&people.redeem(&other_node, &code).await);
+        let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+        assert!(is_active(&server, &people.client, access).await);
+        let successor = refreshed(&server, &people.client, refresh, "").await.1;
+        server.pass(wait);
+        assert_eq!(outcome(&people.redeem(node, &code).await), "400 invalid_grant", "{wait}");
+        for node in [&server, &other_node] {
+            assert!(!is_active(node, &people.client, access).await, "{wait}");
+            assert_eq!(refreshed(node, &people.client, &successor, "").await.0, "400 invalid_grant", "{wait}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_a_minute() {
+    // TE-23, TE-24, G-20. The item is still in the table: its time to live is no part of the decision.
+    let (server, people) = started().await;
+    let code = people.code(&server).await;
+    server.pass(59);
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
+    let code = people.code(&server).await;
+    server.pass(60);
+    let dump = server.dump().await;
+    assert!(dump.contains(code.strip_prefix("gw_ac_").unwrap().split('.').next().unwrap()));
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    server.pass(3_600);
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    // G-20: every grant says when it may go, and that is long after.
+    let table: Value = serde_json::from_str(&server.dump().await).unwrap();
+    let grants: Vec<&Value> =
+        table["Items"].as_array().unwrap().iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("grant#")).collect();
+    let goes_at = |item: &Value| item["ttl"]["N"].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(grants.len() == 2 && grants.iter().all(|item| goes_at(item) > server.now() + 86_400), "{grants:?}");
+}
+
+#[tokio::test]
+async fn the_verifier_must_be_the_challenges_and_there_is_one_try() {
+    // PK-01, PK-05, PK-06, PK-07, PK-08, TE-22, O-08
+    let (server, people) = started().await;
+    let other = "A".repeat(43);
+    let newline = format!("{VERIFIER}\n");
+    let upper = VERIFIER.to_uppercase();
+    let (short, long) = (&VERIFIER[..42], "A".repeat(129));
+    for (verifier, expected, burns) in [
+        ("", "400 invalid_request", false),
+        (short, "400 invalid_grant", false),
+        (long.as_str(), "400 invalid_grant", false),
+        ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjX!", "400 invalid_grant", false),
+        ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r wW1gFWFOEjXk", "400 invalid_grant", false),
+        (newline.as_str(), "400 invalid_grant", false),
+        (other.as_str(), "400 invalid_grant", true),
+        (CHALLENGE, "400 invalid_grant", true),
+        (upper.as_str(), "400 invalid_grant", true),
+    ] {
+        let code = people.code(&server).await;
+        assert_eq!(redeemed(&server, &people.client, &code, CALLBACK, verifier).await, expected, "{verifier:?}");
+        let second = redeemed(&server, &people.client, &code, CALLBACK, VERIFIER).await;
+        assert_eq!(second, if burns { "400 invalid_grant" } else { "200" }, "{verifier:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_code_is_nothing_in_another_flow() {
+    // PK-10: both codes are of the same public client, each with a challenge of its own
+    let (server, people) = started().await;
+    public_client(&server, &people, json!({})).await;
+    let theirs = "thisverifieristheattackersownverifieritis43.";
+    let challenge = "lDt3fKXbnAifFamOVAoFo4tdISBrhfx0iIsq59bD5XI";
+    let mine = people.code_of(&server, &[("client_id", "p1")]).await;
+    let attackers = people.code_of(&server, &[("client_id", "p1"), ("code_challenge", challenge)]).await;
+    let redeem = async |code: &str, verifier: &str| {
+        let form = format!("grant_type=authorization_code&client_id=p1&code={code}&redirect_uri={}&code_verifier={verifier}", encoded(CALLBACK));
+        outcome(&server.post("/oauth2/token", "", &form).await)
+    };
+    assert_eq!(redeem(&attackers, VERIFIER).await, "400 invalid_grant");
+    assert_eq!(redeem(&mine, theirs).await, "400 invalid_grant");
+}
+
+#[tokio::test]
+async fn values_of_one_kind_open_nothing_of_another() {
+    // TE-26, RT-15, 5.4 (a refresh token is no access token), CVE-2026-4282
+    let (server, people) = started().await;
+    let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+    let session = people.browser.cookies.borrow()["__Host-gatewright_session"].clone();
+    let (access, refresh) = (&granted.access_token, &granted.refresh_token);
+    let grant_id = code.strip_prefix("gw_ac_").unwrap();
+    let retyped = (format!("gw_rt_{grant_id}"), format!("gw_ac_{}", refresh.strip_prefix("gw_rt_").unwrap()));
+    for wrong in [refresh, access, &session, &retyped.1] {
+        assert_eq!(redeemed(&server, &people.client, wrong, CALLBACK, VERIFIER).await, "400 invalid_grant", "{wrong}");
+    }
+    for wrong in [&code, access, &session, &retyped.0] {
+        assert_eq!(refreshed(&server, &people.client, wrong, "").await.0, "400 invalid_grant", "{wrong}");
+    }
+    for wrong in [&code, refresh, &session, &retyped.0, &retyped.1] {
+        assert!(!is_active(&server, &people.client, wrong).await, "{wrong}");
+        assert_eq!(server.get("/orders/1", wrong).await.status(), 401, "{wrong}");
+        if wrong != refresh {
+            assert_eq!(outcome(&server.post("/oauth2/revoke", &people.client, &format!("token={wrong}")).await), "200", "{wrong}");
+        }
+        let browser = Browser::default();
+        browser.cookies.borrow_mut().insert("__Host-gatewright_session".to_owned(), wrong.replace("gw_ac_", ""));
+        if *wrong != session {
+            assert_eq!(browser.open(&server, &People::url(&[])).await.status(), 200, "no session: the sign-in page");
+        }
+    }
+    // What was abused is untouched for its own purpose.
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
+    assert_eq!(refreshed(&server, &people.client, refresh, "").await.0, "200");
+    assert!(is_active(&server, &people.client, access).await);
+}
+
+/// A value, altered in every way that a decoder might forgive.
+fn altered(value: &str) -> Vec<String> {
+    let mut all = vec![value[..value.len() - 1].to_owned(), format!("{value}A"), format!("{value}="), format!("{value}=="), format!(" {value}")];
+    all.extend([
+        format!("{value} "),
+        format!("{value}\n"),
+        format!("{value}\0"),
+        value.to_uppercase(),
+        value.to_lowercase(),
+        value.replacen('_', "%5F", 1),
+    ]);
+    for (at, byte) in value.bytes().enumerate().skip(5).step_by(3).chain([(value.len() - 1, *value.as_bytes().last().unwrap())]) {
+        for bit in [0, 1, 4] {
+            let mut bytes = value.as_bytes().to_vec();
+            bytes[at] = byte ^ (1 << bit);
+            all.extend(String::from_utf8(bytes).ok().filter(|text| text != value));
+        }
+    }
+    all.retain(|text| text != value);
+    all
+}
+
+#[tokio::test]
+async fn an_altered_code_or_token_is_nobodys() {
+    // TE-27, RT-07, CVE-2026-27840. A guess changes nothing: the right value is still good afterwards.
+    let (server, people) = started().await;
+    let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+    for wrong in altered(&code) {
+        assert_eq!(redeemed(&server, &people.client, &wrong, CALLBACK, VERIFIER).await, "400 invalid_grant", "{wrong:?}");
+    }
+    for wrong in altered(&granted.refresh_token) {
+        assert_eq!(refreshed(&server, &people.client, &wrong, "").await.0, "400 invalid_grant", "{wrong:?}");
+        assert_eq!(outcome(&server.post("/oauth2/revoke", &people.client, &format!("token={}", encoded(&wrong))).await), "200");
+    }
+    for wrong in altered(&granted.access_token) {
+        assert!(!is_active(&server, &people.client, &wrong).await, "{wrong:?}");
+    }
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
+    assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, "200");
+}
+
+#[tokio::test]
+async fn who_was_shut_out_after_the_code_was_made_gets_nothing_for_it() {
+    // TE-30, RT-16, I-13, CVE-2025-64521
+    let (server, people) = started().await;
+    let set = async |path: &str, active: bool| assert_eq!(server.admin("PATCH", path, json!({"active": active})).await.status(), 200);
+    let user = format!("/users/{}", people.alice);
+    let code = people.code(&server).await;
+    set(&user, false).await;
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    set(&user, true).await;
+    let code = people.code(&server).await;
+    set("/clients/c_code", false).await;
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "401 invalid_client");
+    set("/clients/c_code", true).await;
+    let code = people.code(&server).await;
+    server.admin("DELETE", &format!("/clients/c_code/assignments/users/{}", people.alice), Value::Null).await;
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    assert_eq!(parameter(&location(&people.browser.open(&server, &People::url(&[])).await), "error").as_deref(), Some("access_denied"));
+}
+
+#[tokio::test]
+async fn the_numbers_of_an_answer_agree() {
+    // TE-31, TE-02
+    let (server, people) = started().await;
+    for ttl in [json!(null), json!(60)] {
+        server.admin("PATCH", "/clients/c_code", json!({"access_token_ttl": ttl})).await;
+        let tokens = json_of(&people.redeem(&server, &people.code(&server).await).await);
+        let said = claims(tokens["access_token"].as_str().unwrap());
+        let seen = json_of(&server.post("/oauth2/introspect", &people.client, &format!("token={}", tokens["access_token"].as_str().unwrap())).await);
+        let life = said["exp"].as_u64().unwrap() - said["iat"].as_u64().unwrap();
+        assert_eq!(tokens["expires_in"], json!(life));
+        assert_eq!(life, ttl.as_u64().unwrap_or(3_600));
+        assert_eq!(seen["exp"].as_u64().unwrap() - seen["iat"].as_u64().unwrap(), life);
+    }
+}
+
+#[tokio::test]
+async fn the_table_holds_nothing_that_opens_anything() {
+    // PK-12, SE-01, SE-02
+    let (server, people) = started().await;
+    let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+    let successor = refreshed(&server, &people.client, &granted.refresh_token, "").await.1;
+    let dump = server.dump().await;
+    let cookies: Vec<String> = people.browser.cookies.borrow().values().cloned().collect();
+    let secret = |token: &str| token.split('.').nth(1).unwrap().to_owned();
+    for value in [VERIFIER.to_owned(), secret(&code), secret(&granted.refresh_token), secret(&successor), granted.access_token].iter().chain(&cookies)
+    {
+        assert!(!dump.contains(value.as_str()), "{value}");
+    }
+}

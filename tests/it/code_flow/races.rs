@@ -1,0 +1,255 @@
+//! Requests that meet: at two nodes, at once, and with answers that are lost. `N` is how many rounds a race has (`make test-race N=200`).
+
+use serde_json::{Value, json};
+
+use super::{is_active, refreshed, started, together};
+use crate::browser::{People, location, parameter};
+use crate::http::outcome;
+use crate::support::{Fault, Server, json_of};
+
+/// How many rounds, unless `N` says.
+fn rounds(usual: usize) -> usize {
+    std::env::var("N").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// The answers of `count` equal requests sent to two nodes at once: how often each, and the bodies of those that were granted.
+async fn at_once(nodes: [&Server; 2], count: usize, client: &str, form: &str) -> (Vec<String>, Vec<Value>) {
+    let answers = together((0..count).map(|at| nodes[at % 2].post("/oauth2/token", client, form))).await;
+    let outcomes: Vec<String> = answers.iter().map(outcome).collect();
+    let bodies = answers.iter().filter(|answer| answer.status() == 200).map(json_of).collect();
+    // SF-03: whoever could not be served in the crush is told to come again, and has got nothing.
+    assert!(outcomes.iter().all(|outcome| ["200", "400 invalid_grant", "503 temporarily_unavailable"].contains(&outcome.as_str())), "{outcomes:?}");
+    (outcomes, bodies)
+}
+
+fn redemption(code: &str) -> String {
+    let (uri, verifier) = (crate::support::encoded(crate::browser::CALLBACK), crate::browser::VERIFIER);
+    format!("grant_type=authorization_code&code={code}&redirect_uri={uri}&code_verifier={verifier}")
+}
+
+#[tokio::test]
+async fn of_two_who_redeem_a_code_at_once_one_wins_and_keeps_it() {
+    // 5.6 row 4, G-08, CC-01: the request that was slower with the same unused code is refused and ends nothing; a later one ends all.
+    let (a, people) = started().await;
+    let b = a.another().await;
+    for round in 0..rounds(20) {
+        let code = people.code(&a).await;
+        let nodes = if round % 2 == 0 { [&a, &b] } else { [&b, &a] };
+        let (outcomes, granted) = at_once(nodes, 2, &people.client, &redemption(&code)).await;
+        assert_eq!(granted.len(), 1, "{round}: {outcomes:?}");
+        let token = granted[0]["access_token"].as_str().unwrap();
+        let audit = json_of(&a.admin("GET", "/audit?client_id=c_code", Value::Null).await);
+        let met = !audit["items"].as_array().unwrap().iter().any(|event| event["event"] == "grant.revoked");
+        if met && round == 0 {
+            assert!(is_active(&b, &people.client, token).await, "{round}");
+        }
+        assert_eq!(outcome(&people.redeem(&b, &code).await), "400 invalid_grant");
+        assert!(!is_active(&a, &people.client, token).await, "{round}: the replay came later");
+    }
+}
+
+#[tokio::test]
+async fn of_a_hundred_who_redeem_a_code_one_wins() {
+    // CC-01, TE-20, TE-21
+    let (a, people) = started().await;
+    let b = a.another().await;
+    for round in 0..rounds(2) {
+        let code = people.code(&a).await;
+        let (outcomes, granted) = at_once([&a, &b], 100, &people.client, &redemption(&code)).await;
+        assert_eq!(granted.len(), 1, "{round}: {outcomes:?}");
+        // The dust has settled: whoever comes now is late, and everything is dead.
+        assert_eq!(outcome(&people.redeem(&a, &code).await), "400 invalid_grant");
+        assert!(!is_active(&b, &people.client, granted[0]["access_token"].as_str().unwrap()).await);
+        assert_eq!(refreshed(&b, &people.client, granted[0]["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn of_a_hundred_who_refresh_all_get_the_same_successor_or_nothing() {
+    // CC-02, 5.6 row 5, RT-06, CVE-2026-1035
+    let (a, people) = started().await;
+    let b = a.another().await;
+    let used = async || {
+        let audit = json_of(&a.admin("GET", "/audit?client_id=c_code&limit=100", Value::Null).await);
+        audit["items"].as_array().unwrap().iter().filter(|event| event["event"] == "grant.used").count()
+    };
+    for (round, count) in (0..rounds(3)).map(|round| (round, if round == 0 { 100 } else { 10 })) {
+        let token = people.granted(&a).await.refresh_token;
+        let before = used().await;
+        let (outcomes, granted) = at_once([&a, &b], count, &people.client, &format!("grant_type=refresh_token&refresh_token={token}")).await;
+        assert!(!granted.is_empty(), "{outcomes:?}");
+        assert!(!outcomes.contains(&"400 invalid_grant".to_owned()), "{outcomes:?}");
+        let successor = granted[0]["refresh_token"].as_str().unwrap().to_owned();
+        assert!(granted.iter().all(|tokens| tokens["refresh_token"] == json!(successor)), "{round}: the family has forked");
+        if before < 90 {
+            assert_eq!(used().await - before, 1, "{round}: one rotation is on record");
+        }
+        let (status, next) = refreshed(&b, &people.client, &successor, "").await;
+        assert_eq!(status, "200", "{round}");
+        assert_eq!(refreshed(&a, &people.client, &token, "").await.0, "400 invalid_grant", "{round}: its successor was used");
+        assert_eq!(refreshed(&a, &people.client, &next, "").await.0, "400 invalid_grant", "{round}");
+        for tokens in granted {
+            assert!(!is_active(&b, &people.client, tokens["access_token"].as_str().unwrap()).await, "{round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_meets_the_successor_ends_the_family() {
+    // CC-03, MI-05
+    let (a, people) = started().await;
+    let b = a.another().await;
+    for round in 0..rounds(10) {
+        let first = people.granted(&a).await;
+        let second = refreshed(&a, &people.client, &first.refresh_token, "").await.1;
+        let third = refreshed(&b, &people.client, &second, "").await.1;
+        let nodes = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
+        let forms = [&third, &first.refresh_token].map(|token| format!("grant_type=refresh_token&refresh_token={token}"));
+        let (honest, replay) =
+            tokio::join!(nodes.0.post("/oauth2/token", &people.client, &forms[0]), nodes.1.post("/oauth2/token", &people.client, &forms[1]));
+        assert_eq!(outcome(&replay), "400 invalid_grant", "{round}");
+        let mut tokens = vec![first.access_token];
+        if honest.status() == 200 {
+            let given = json_of(&honest);
+            tokens.push(given["access_token"].as_str().unwrap().to_owned());
+            assert_eq!(refreshed(&a, &people.client, given["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant", "{round}");
+        }
+        for token in tokens {
+            assert!(!is_active(&b, &people.client, &token).await, "{round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_lives_on_after_it_was_shut_out() {
+    // CC-04, CC-05, RT-14, keycloak#51312: whatever was granted while it happened is dead once both have answered.
+    let (a, people) = started().await;
+    let b = a.another().await;
+    let user = format!("/users/{}", people.alice);
+    for round in 0..rounds(9) {
+        let (granted, code) = (people.granted(&a).await, people.code(&a).await);
+        let refresh = format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token);
+        let (form, is_refresh) = if round % 3 == 1 { (redemption(&code), false) } else { (refresh, true) };
+        let end = async {
+            match round % 3 {
+                0 => b.post("/oauth2/revoke", &people.client, &format!("token={}", granted.refresh_token)).await,
+                _ => b.admin("PATCH", &user, json!({"active": false})).await,
+            }
+        };
+        let (answer, ended) = tokio::join!(a.post("/oauth2/token", &people.client, &form), end);
+        assert_eq!(ended.status(), 200, "{round}");
+        assert!(["200", "400 invalid_grant"].contains(&outcome(&answer).as_str()), "{round}: {}", outcome(&answer));
+        if answer.status() == 200 {
+            let given = json_of(&answer);
+            assert!(!is_active(&b, &people.client, given["access_token"].as_str().unwrap()).await, "{round}");
+            assert_eq!(refreshed(&a, &people.client, given["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant", "{round}");
+        }
+        assert!(!is_refresh || !is_active(&a, &people.client, &granted.access_token).await, "{round}");
+        if round % 3 != 0 {
+            a.pass(1);
+            assert_eq!(a.admin("PATCH", &user, json!({"active": true})).await.status(), 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_allowed_once_however_often_the_button_is_pressed() {
+    // AZ-29, CC-07, MI-06
+    let (a, people) = started().await;
+    let b = a.another().await;
+    let page = people.sign_in(&a, &People::url(&[]), "alice", crate::browser::PASSWORD).await;
+    let pressed = together((0..20).map(|at| people.browser.press(if at % 2 == 0 { &a } else { &b }, &page, "approve", &[("allow", "read")]))).await;
+    let codes: Vec<String> =
+        pressed.iter().filter(|answer| answer.status() == 303).filter_map(|answer| parameter(&location(answer), "code")).collect();
+    assert_eq!(codes.len(), 1);
+    assert!(pressed.iter().all(|answer| [303, 400, 503].contains(&answer.status().as_u16())));
+    assert_eq!(outcome(&people.redeem(&b, &codes[0]).await), "200");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_known_again() {
+    // CC-08, CC-09: of each conditional write of a grant. The SDK repeats the request; the table knows it by its token.
+    let (server, people) = started().await;
+    people.granted(&server).await;
+    let lose = |times: usize| server.proxy.inject(Fault::AnswerLost, "TransactWriteItems", times);
+    for times in [1, 2] {
+        lose(times);
+        let code = people.code(&server).await;
+        server.proxy.heal();
+        lose(times);
+        let answer = people.redeem(&server, &code).await;
+        server.proxy.heal();
+        assert_eq!(outcome(&answer), "200", "{times}");
+        let tokens = json_of(&answer);
+        let refresh = tokens["refresh_token"].as_str().unwrap();
+        lose(times);
+        let (status, next) = refreshed(&server, &people.client, refresh, "").await;
+        server.proxy.heal();
+        assert_eq!(status, "200", "{times}");
+        assert!(is_active(&server, &people.client, tokens["access_token"].as_str().unwrap()).await);
+        lose(times);
+        let revoked = server.post("/oauth2/revoke", &people.client, &format!("token={next}")).await;
+        server.proxy.heal();
+        assert_eq!(outcome(&revoked), "200", "{times}");
+        assert!(!is_active(&server, &people.client, tokens["access_token"].as_str().unwrap()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_was_not_answered_may_ask_again() {
+    // CC-10, CC-11. Every answer of the table is lost: the client is told 503 and what was written is as if it had got the answer.
+    let (server, people) = started().await;
+    let granted = people.granted(&server).await;
+    let form = format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token);
+    server.proxy.inject(Fault::AnswerLost, "TransactWriteItems", usize::MAX);
+    assert_eq!(outcome(&server.post("/oauth2/token", &people.client, &form).await), "503 temporarily_unavailable");
+    server.proxy.heal();
+    let (status, next) = refreshed(&server, &people.client, &granted.refresh_token, "").await;
+    assert_eq!(status, "200", "the retry of a refresh gets the one successor");
+    assert_eq!(refreshed(&server, &people.client, &next, "").await.0, "200");
+    // A code that was used is used: the user is asked again, and nothing that was never shown lives.
+    let code = people.code(&server).await;
+    server.proxy.inject(Fault::AnswerLost, "TransactWriteItems", usize::MAX);
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "503 temporarily_unavailable");
+    server.proxy.heal();
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    // Nothing was written: the code and the token are as they were.
+    let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+    for fault in [Fault::Error, Fault::Throttle] {
+        for operation in ["BatchGetItem", "TransactWriteItems"] {
+            server.proxy.inject(fault, operation, usize::MAX);
+            assert_eq!(outcome(&people.redeem(&server, &code).await), "503 temporarily_unavailable", "{fault:?}");
+            assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, "503 temporarily_unavailable", "{fault:?}");
+            let revoked = server.post("/oauth2/revoke", &people.client, &format!("token={}", granted.refresh_token)).await;
+            assert_eq!(outcome(&revoked), "503 temporarily_unavailable", "{fault:?}");
+            let page = people.browser.open(&server, &People::url(&[])).await;
+            assert_eq!(page.status(), 503, "{fault:?}");
+            server.proxy.heal();
+        }
+    }
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
+    assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, "200");
+    assert!(is_active(&server, &people.client, &granted.access_token).await);
+}
+
+#[tokio::test]
+async fn a_node_that_dies_between_two_calls_leaves_nothing_stuck() {
+    // CC-11, RT-05: at each call of a redemption and of a refresh the node is gone; another one takes the client's retry.
+    let (server, people) = started().await;
+    people.code(&server).await;
+    for spared in 0..4 {
+        let dying = server.another().await;
+        let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+        dying.proxy.inject_after(spared, Fault::Silence, "", usize::MAX);
+        let refresh = format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token);
+        let soon = std::time::Duration::from_millis(400);
+        // Dropped in the middle, as a process that is killed drops it.
+        let _ = tokio::time::timeout(soon, people.redeem(&dying, &code)).await;
+        dying.proxy.inject_after(spared, Fault::Silence, "", usize::MAX);
+        let rotated = tokio::time::timeout(soon, dying.post("/oauth2/token", &people.client, &refresh)).await;
+        assert!(["200", "400 invalid_grant"].contains(&outcome(&people.redeem(&server, &code).await).as_str()), "{spared}");
+        let (status, next) = refreshed(&server, &people.client, &granted.refresh_token, "").await;
+        assert_eq!(status, "200", "{spared}: {}", rotated.is_ok());
+        assert_eq!(refreshed(&server, &people.client, &next, "").await.0, "200", "{spared}");
+    }
+}
