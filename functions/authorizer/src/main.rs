@@ -1,6 +1,7 @@
 //! The request authorizer of API Gateway: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`.
 //!
-//! Needs: clients, Apis, privileges, keys, token records and the feed (read), the counts (write).
+//! Needs: clients, Apis, privileges, users, groups, assignments, grants, keys, token records and the feed (read), failed sign-ins (read, write),
+//! the counts (write).
 
 use shared::endpoints::authorizer::Endpoint;
 use shared::runtime::{Error, Runtime, now, serve_authorizer};
