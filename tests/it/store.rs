@@ -56,17 +56,22 @@ async fn busy() -> Server {
             json!({"name": "orders.write", "api": "orders", "routes": [{"methods": ["POST"], "path": "/orders/*"}], "roles": ["clerk"]}),
         )
         .await;
-    let alice = People::of(&server).await;
-    let granted = alice.granted(&server).await;
-    assert_eq!(
-        server.post("/oauth2/token", &alice.client, &format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token)).await.status(),
-        200
-    );
-    alice.wrong_password(&server).await;
+    Box::pin(people(&server)).await;
     server.pass(6);
     server.get("/orders/1", &token).await;
     server.node().flush(&server.fresh()).await;
     server
+}
+
+/// What users leave in the table.
+async fn people(server: &Server) {
+    let alice = People::of(server).await;
+    let granted = alice.granted(server).await;
+    assert_eq!(
+        server.post("/oauth2/token", &alice.client, &format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token)).await.status(),
+        200
+    );
+    alice.wrong_password(server).await;
 }
 
 /// The items of the table, as the engine has them: attribute name to type and value.
@@ -108,6 +113,7 @@ fn every_example_is_read_as_what_its_key_says() {
         "token",
         "usage",
         "user",
+        "user-audit",
         "username",
     ];
     assert_eq!(kinds, all, "one example of each kind");
@@ -182,7 +188,11 @@ fn every_example_is_read_as_what_its_key_says() {
             SchemaItem::Audit(event) => {
                 let (at, id) = place(sort);
                 assert_eq!(event.time, at);
-                (Key::Audit { at, id: &id }.partition(), Key::Audit { at, id: &id }.sort())
+                let key = match &event.user_id {
+                    Some(user_id) if kind == "user-audit" => Key::UserAudit { user_id, at, id: &id },
+                    _ => Key::Audit { at, id: &id },
+                };
+                (key.partition(), key.sort())
             }
             SchemaItem::Attributes => {
                 let name = partition.split_once('#').map_or("", |(_, name)| name);
@@ -240,7 +250,7 @@ async fn what_the_server_writes_is_what_the_page_shows() {
             .as_object()
             .unwrap()
             .keys()
-            .filter(|name| !["list", "place", "revoked_at"].contains(&name.as_str()) && kind != "usage" && kind != "stats")
+            .filter(|name| !["list", "place", "revoked_at", "uses"].contains(&name.as_str()) && kind != "usage" && kind != "stats")
         {
             assert!(item.contains_key(name), "{kind}: the page shows {name}, the item has none: {item:?}");
         }
@@ -304,7 +314,17 @@ async fn ttls_lie_behind_everything_that_an_item_is_needed_for() {
             }
             // Longer than the longest life of a token.
             "feed" | "deleted-client" => assert!(ttl.unwrap() > now + 86_400, "{item:?}"),
-            "audit" => assert!(ttl.unwrap() > now + 399 * 86_400, "{item:?}"),
+            "audit" | "user-audit" => assert!(ttl.unwrap() > now + 399 * 86_400, "{item:?}"),
+            // A grant is remembered for as long as a token that it gave could live, a session until it ends, a failure until it is forgiven.
+            "grant" => {
+                let doc: Value = serde_json::from_str(text(&item, "doc")).unwrap();
+                assert_eq!(ttl, Some(doc["expires_at"].as_u64().unwrap() + 90_000));
+            }
+            "session" => {
+                let doc: Value = serde_json::from_str(text(&item, "doc")).unwrap();
+                assert_eq!(ttl, Some(doc["expires_at"].as_u64().unwrap()));
+            }
+            "attempts" => assert!(ttl.unwrap() >= now + 3_600, "{item:?}"),
             _ => assert_eq!(ttl, None, "{item:?}"),
         }
     }

@@ -153,7 +153,7 @@ impl Server {
             body: body.into(),
             source: None,
         };
-        let response = self.functions.answer(request, self.fresh()).await;
+        let response = Box::pin(self.functions.answer(request, self.fresh())).await;
         if shared::routes::is_ours(path) {
             crate::http::check(method, target, &response);
         }

@@ -304,7 +304,7 @@ impl Store {
         if audit.user_id.is_none() {
             return self.put(audit_item(audit, id)?).await;
         }
-        match self.transact(self.audited(Transaction::default(), audit, id)?).await? {
+        match Box::pin(self.transact(self.audited(Transaction::default(), audit, id)?)).await? {
             Commit::Done => Ok(()),
             Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
         }
