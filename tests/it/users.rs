@@ -1,9 +1,51 @@
 //! `/admin/v1/users`, `/groups` and the assignments of clients.
 
+mod access;
+mod feed;
+mod objects;
+
 use serde_json::{Value, json};
 
 use crate::browser::{PASSWORD, People, user};
-use crate::support::{Server, json_of, shown};
+use crate::http::outcome;
+use crate::support::{Server, encoded, json_of, shown};
+
+/// A change by the administrator that succeeds.
+async fn changes(server: &Server, method: &str, path: &str, body: Value) {
+    let response = server.admin(method, path, body).await;
+    assert!(response.status().is_success(), "{method} {path}: {}", shown(&response));
+}
+
+/// An object or a list as the administrator sees it.
+async fn seen(server: &Server, path: &str) -> Value {
+    let response = server.admin("GET", path, Value::Null).await;
+    assert_eq!(response.status(), 200, "{path}: {}", shown(&response));
+    json_of(&response)
+}
+
+/// An administrator's answer as its status and the pointers of its faults.
+async fn refused(server: &Server, method: &str, path: &str, body: Value) -> (u16, Vec<String>) {
+    let response = server.admin(method, path, body).await;
+    let faults = json_of(&response)["errors"].as_array().cloned().unwrap_or_default();
+    (response.status().as_u16(), faults.iter().map(|fault| fault["pointer"].as_str().unwrap().to_owned()).collect())
+}
+
+/// A server where the password grant is on, its people and the client `c_ropc` of the realm `staff`.
+async fn with_passwords() -> (Server, People, String) {
+    let server = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    server.fixtures().await;
+    let people = Box::pin(People::of(&server)).await;
+    let client = crate::browser::password_client(&server, json!({})).await;
+    (server, people, client)
+}
+
+/// A token request by password: the outcome and the body.
+async fn by_password(server: &Server, client: &str, username: &str, password: &str) -> (String, Value) {
+    let form =
+        format!("grant_type=password&username={}&password={}&scope={}", encoded(username), encoded(password), encoded("https://orders.example/read"));
+    let answer = server.post("/oauth2/token", client, &form).await;
+    (outcome(&answer), json_of(&answer))
+}
 
 #[tokio::test]
 async fn a_user_has_the_roles_of_their_groups() {
@@ -37,9 +79,46 @@ async fn no_password_and_no_digest_of_one_is_shown() {
     // SE-01, I-14
     let server = Server::start().await;
     let id = user(&server, "alice", json!({})).await;
-    for path in [format!("/users/{id}"), "/users".to_owned(), "/audit".to_owned()] {
+    for path in [format!("/users/{id}"), "/users".to_owned(), "/audit".to_owned(), format!("/audit?user_id={id}")] {
         let text = shown(&server.admin("GET", &path, Value::Null).await);
         assert!(!text.contains(PASSWORD) && !text.contains("digest") && !text.contains("salt"), "{text}");
     }
     assert!(!server.dump().await.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_found_by_user_and_by_client() {
+    let server = Server::start().await;
+    server.fixtures().await;
+    let people = Box::pin(People::of(&server)).await;
+    Box::pin(people.granted(&server)).await;
+    let events = async |query: &str| -> Vec<String> {
+        let listed = seen(&server, &format!("/audit?{query}")).await;
+        listed["items"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    };
+    let by_user = events(&format!("user_id={}", people.alice)).await;
+    for event in ["user.created", "client.assigned", "user.signed_in"] {
+        assert_eq!(by_user.iter().filter(|own| *own == event).count(), 1, "{event}: {by_user:?}");
+    }
+    let by_client = events("client_id=c_code").await;
+    for event in ["client.created", "client.assigned", "user.signed_in"] {
+        assert_eq!(by_client.iter().filter(|own| *own == event).count(), 1, "{event}: {by_client:?}");
+    }
+    let by_both = events(&format!("client_id=c_code&user_id={}", people.alice)).await;
+    assert!(by_both.contains(&"client.assigned".to_owned()) && !by_both.contains(&"user.created".to_owned()), "{by_both:?}");
+    // In the whole trail it stands once.
+    let all = events("limit=100").await;
+    assert_eq!(all.iter().filter(|event| *event == "user.signed_in").count(), 1, "{all:?}");
+    // Page by page it is the same.
+    let mut paged = Vec::new();
+    let mut next = String::new();
+    loop {
+        let page = seen(&server, &format!("/audit?user_id={}&limit=1{next}", people.alice)).await;
+        paged.extend(page["items"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert_eq!(paged, by_user);
+    assert_eq!(events("user_id=u-000000000000000000000000").await, [""; 0]);
+    assert_eq!(refused(&server, "GET", "/audit?user_id=alice", Value::Null).await, (400, vec!["?user_id".to_owned()]));
 }
