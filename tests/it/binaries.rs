@@ -27,7 +27,7 @@ pub fn built() -> &'static Path {
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .args(["build", "--quiet", "--locked", "--target-dir"])
             .arg(directory.parent().unwrap());
-        for package in ["local", "token", "introspect", "revoke", "metadata", "authorizer", "admin", "rotate-keys"] {
+        for package in ["local", "token", "introspect", "revoke", "authorize", "metadata", "authorizer", "admin", "rotate-keys"] {
             cargo.args(["-p", package]);
         }
         if directory.ends_with("release") {
@@ -278,6 +278,8 @@ async fn a_wrong_variable_stops_the_start_with_a_sentence() {
         ("token", "GATEWRIGHT_ISSUER", "", "GATEWRIGHT_ISSUER must be set to the issuer's URL"),
         ("introspect", "GATEWRIGHT_ISSUER", "http://auth.example", "GATEWRIGHT_ISSUER must be https (http only on a loopback address)"),
         ("revoke", "GATEWRIGHT_TABLE", "a b", "GATEWRIGHT_TABLE must be 3 to 255 of the characters A-Z a-z 0-9 - _ ."),
+        ("authorize", "GATEWRIGHT_BRAND_COLOR", "red", "GATEWRIGHT_BRAND_COLOR must be #rrggbb"),
+        ("authorize", "GATEWRIGHT_TABLE", "another-table", "the table did not answer: ResourceNotFoundException"),
         ("metadata", "GATEWRIGHT_FEED_SECONDS", "soon", "GATEWRIGHT_FEED_SECONDS must be 1 to 300"),
         ("authorizer", "GATEWRIGHT_AUTHORIZER_RESPONSE", "iam", "GATEWRIGHT_AUTHORIZER_RESPONSE must be policy or simple"),
         ("admin", "GATEWRIGHT_ADMIN_API", "yes", "GATEWRIGHT_ADMIN_API must be on or off"),

@@ -51,18 +51,18 @@ async fn the_documents_say_exactly_this() {
         200 OK
         cache-control: public, max-age=300
         content-type: application/json
-        etag: "b5b19bd87e2c390c"
+        etag: "7fadcabe638a5473"
         x-content-type-options: nosniff
 
-        {"issuer":"https://auth.example","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true}"#]].assert_eq(&shown(&server.send("GET", OAUTH, &[], "").await));
+        {"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth2/authorize","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","response_types_supported":["code"],"response_modes_supported":["query"],"grant_types_supported":["authorization_code","client_credentials","refresh_token"],"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true}"#]].assert_eq(&shown(&server.send("GET", OAUTH, &[], "").await));
     expect![[r#"
         200 OK
         cache-control: public, max-age=300
         content-type: application/json
-        etag: "8e7ea8519a70ae37"
+        etag: "a37e96b9203804e2"
         x-content-type-options: nosniff
 
-        {"issuer":"https://auth.example","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true,"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256","ES256"]}"#]].assert_eq(&shown(&server.send("GET", OPENID, &[], "").await));
+        {"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth2/authorize","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","response_types_supported":["code"],"response_modes_supported":["query"],"grant_types_supported":["authorization_code","client_credentials","refresh_token"],"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true,"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256","ES256"]}"#]].assert_eq(&shown(&server.send("GET", OPENID, &[], "").await));
     expect![[r#"
         200 OK
         cache-control: public, max-age=300

@@ -127,8 +127,8 @@ async fn the_form_is_read_by_the_letter() {
         grant_type=foo: 400 unsupported_grant_type
         grant_type=password&username=a&password=b: 400 unsupported_grant_type
         grant_type=implicit: 400 unsupported_grant_type
-        grant_type=authorization_code&code=x: 400 unsupported_grant_type
-        grant_type=refresh_token&refresh_token=x: 400 unsupported_grant_type
+        grant_type=authorization_code&code=x: 400 invalid_request
+        grant_type=refresh_token&refresh_token=x: 400 unauthorized_client
         grant_type=Authorization_Code: 400 unsupported_grant_type
         grant_type=Client_Credentials: 400 unsupported_grant_type
         grant_type=client_credentials%20: 400 unsupported_grant_type
@@ -521,8 +521,8 @@ async fn values_of_one_kind_are_none_of_another() {
     let created = server
         .create(
             "/clients",
-            json!({"client_id": "c_cc", "client_name": "c_cc", "grant_types": ["client_credentials"],
-        "scopes": ["https://orders.example/read"], "access_token_format": "opaque"}),
+            json!({"client_id": "c_cc", "client_name": "c_cc", "grant_types": ["client_credentials", "authorization_code", "refresh_token"],
+        "redirect_uris": ["https://app.example/cb"], "scopes": ["https://orders.example/read"], "access_token_format": "opaque"}),
         )
         .await;
     let secret = created["client_secret"].as_str().unwrap();
@@ -543,8 +543,13 @@ async fn values_of_one_kind_are_none_of_another() {
         assert_eq!(server.get("/admin/v1/clients", other).await.status(), 401, "{other}");
     }
     for token in [&opaque, &admin] {
-        for grant in ["authorization_code&code", "refresh_token&refresh_token", "urn:ietf:params:oauth:grant-type:device_code&device_code"] {
-            assert_eq!(outcome(&server.post("/oauth2/token", &client, &format!("grant_type={grant}={token}")).await), "400 unsupported_grant_type");
+        let verifier = "A".repeat(43);
+        for (grant, expected) in [
+            (format!("authorization_code&code_verifier={verifier}&code"), "400 invalid_grant"),
+            ("refresh_token&refresh_token".to_owned(), "400 invalid_grant"),
+            ("urn:ietf:params:oauth:grant-type:device_code&device_code".to_owned(), "400 unsupported_grant_type"),
+        ] {
+            assert_eq!(outcome(&server.post("/oauth2/token", &client, &format!("grant_type={grant}={token}")).await), expected, "{grant}");
         }
     }
     assert_eq!(json_of(&server.post("/oauth2/introspect", &client, &format!("token={opaque}")).await)["active"], true);
