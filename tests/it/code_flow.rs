@@ -2,6 +2,7 @@
 
 mod authorize;
 mod codes;
+mod processes;
 mod races;
 mod refresh;
 mod sign_in;
