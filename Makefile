@@ -4,7 +4,7 @@ SHELL := /bin/bash
 FUNCTIONS := token introspect revoke authorize metadata authorizer admin rotate-keys
 PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 
-.PHONY: help run run-lambda test test-race check core bench build interop test-engines clean
+.PHONY: help run run-lambda test test-race check core bench build interop test-browser test-engines clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ build: ## the deployable binaries, as target/lambda/<function>/bootstrap
 
 interop: ## third-party clients (Python, Node, Rust) against a local run
 	tests/interop/run.sh
+
+test-browser: ## the sign-in and consent pages in headless Chromium; pictures of them in target/browser
+	tests/browser/run.sh
 
 test-engines: ## the store's and the endpoints' tests on the real DynamoDB Local
 	tests/engines.sh

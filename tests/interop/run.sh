@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 HERE=tests/interop
 PLACE=$PWD/target/interop
+BUILT=${CARGO_TARGET_DIR:-target}/debug
 PARTS=("${@:-python node rust kms}")
 
 fail() { echo "$1" >&2; exit 1; }
@@ -78,11 +79,11 @@ run() {
 port=$(free_port)
 export ISSUER=http://127.0.0.1:$port
 export GATEWRIGHT_ADMIN_CLIENT_ID=root GATEWRIGHT_ADMIN_CLIENT_SECRET="interop: 32 characters, %+& and é"
-PORT=$port GATEWRIGHT_ISSUER=$ISSUER GATEWRIGHT_DATA=$data GATEWRIGHT_FEED_SECONDS=1 target/debug/local >"$PLACE/local.log" 2>&1 &
+PORT=$port GATEWRIGHT_ISSUER=$ISSUER GATEWRIGHT_DATA=$data GATEWRIGHT_FEED_SECONDS=1 "$BUILT/local" >"$PLACE/local.log" 2>&1 &
 pids+=($!)
 answers "$ISSUER/healthz" "$!" "$PLACE/local.log"
 
-gatewright() { target/debug/gatewright --url "$ISSUER" --json "$@"; }
+gatewright() { "$BUILT/gatewright" --url "$ISSUER" --json "$@"; }
 secret() { python3 -c 'import json, sys; print(json.load(sys.stdin)["client_secret"])'; }
 gatewright api create orders --audience https://orders.example/ --scope read --access authenticated >/dev/null
 gatewright api create ledger --audience https://ledger.example/ --scope read --access authenticated --signing-alg RS256 >/dev/null
@@ -92,26 +93,40 @@ POST_CLIENT_SECRET=$(gatewright client create "The shop, by POST" --id $POST_CLI
 RSA_CLIENT_SECRET=$(gatewright client create "The bank" --id $RSA_CLIENT_ID --scope https://ledger.example/read | secret)
 export CLIENT_SECRET POST_CLIENT_SECRET RSA_CLIENT_SECRET
 
+# A user, and two applications that users sign in to: one that keeps a secret and one that cannot.
+ADMIN=$("$BUILT/gatewright" token --url "$ISSUER" --client-id root <<<"$GATEWRIGHT_ADMIN_CLIENT_SECRET")
+admin() { curl -sS -m 10 -f -o /dev/null -X "$1" -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' "$ISSUER/admin/v1$2" ${3:+-d "$3"}; }
+export APP_ID=shop.web NATIVE_ID=shop.native REDIRECT_URI=http://127.0.0.1:9/cb USERNAME=alice PASSWORD='correct horse: battery stäple'
+admin POST /groups '{"name":"clerks","realm":"staff"}'
+admin POST /users "{\"realm\":\"staff\",\"username\":\"$USERNAME\",\"password\":\"$PASSWORD\",\"groups\":[\"clerks\"]}"
+code_client() { gatewright client create "$@" --realm staff --redirect-uri $REDIRECT_URI --grant authorization_code --grant refresh_token --scope https://orders.example/read; }
+APP_SECRET=$(code_client "The shop's site" --id $APP_ID | secret)
+export APP_SECRET
+code_client "The shop's app" --id $NATIVE_ID --public >/dev/null
+for client in $APP_ID $NATIVE_ID; do admin PUT /clients/$client/assignments/groups/clerks; done
+
 if wanted python; then
   python=$PLACE/python/bin/python
   run python-clients "$python" $HERE/python/clients.py
+  run python-code-flow "$python" $HERE/python/code_flow.py
   run python-verifiers "$python" $HERE/python/verifiers.py
-  GATEWRIGHT=$PWD/target/debug/gatewright run tls "$python" $HERE/python/tls.py
+  GATEWRIGHT=$(realpath "$BUILT/gatewright") run tls "$python" $HERE/python/tls.py
 fi
 if wanted node; then
   cp $HERE/node/*.mjs "$PLACE/node/"
   run node-clients node "$PLACE/node/clients.mjs"
+  run node-code-flow node "$PLACE/node/code_flow.mjs"
   run node-verifiers node "$PLACE/node/verifiers.mjs"
 fi
 if wanted rust; then
-  run rust target/debug/interop
+  run rust "$BUILT/interop"
 fi
 if wanted kms; then
   kms_port=$(free_port)
   "$PLACE/moto/bin/moto_server" -H 127.0.0.1 -p "$kms_port" >"$PLACE/moto.log" 2>&1 &
   pids+=($!)
   answers "http://127.0.0.1:$kms_port/" "$!" "$PLACE/moto.log"
-  KMS_URL=http://127.0.0.1:$kms_port FUNCTIONS=target/debug run kms target/debug/kms
+  KMS_URL=http://127.0.0.1:$kms_port FUNCTIONS=$BUILT run kms "$BUILT/kms"
 fi
 
 passed=$(grep -c ^ok "$results" || true)

@@ -1,5 +1,7 @@
 //! the crate `oauth2` gets a token with only token URL, id and secret, and uses it.
 
+mod code_flow;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +16,11 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     report.note("oauth2 (Rust): token, route, introspection, revocation", &uses_a_token());
     report.note("oauth2 (Rust) reads the refusal of a wrong secret", &reads_a_refusal());
+    report.note(
+        "oauth2 (Rust), a web application: code with PKCE, route, refresh; a code is good once",
+        &code_flow::code_flow("APP_ID", Some("APP_SECRET")),
+    );
+    report.note("oauth2 (Rust), a native application: code with PKCE, route, refresh; a code is good once", &code_flow::code_flow("NATIVE_ID", None));
     report.end()
 }
 
