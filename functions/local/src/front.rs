@@ -57,13 +57,16 @@ impl Functions {
 
     /// Whether the call's Api takes passwords. On AWS that stands in the template of its gateway.
     async fn takes_basic(&self, request: &Request) -> bool {
-        let store = match self {
-            Self::Here(node) => &node.store,
-            Self::Processes(processes) => processes.store(),
+        let apis = match self {
+            // What the authorizer has just decided from: nothing is read for it.
+            Self::Here(node) => node.authorizer.memory.apis(),
+            Self::Processes(processes) => {
+                let found = processes.store().batch().with(Key::Apis).read().await;
+                found.and_then(|found| found.apis()).ok().map(Arc::new)
+            }
         };
-        let apis = store.batch().with(Key::Apis).read().await.and_then(|found| found.apis());
         let path = CanonicalPath::parse(&request.path);
-        apis.ok().zip(path).is_some_and(|(apis, path)| apis.at(gateway::GATEWAY, &path).is_some_and(|api| api.metadata.basic_auth))
+        apis.zip(path).is_some_and(|(apis, path)| apis.at(gateway::GATEWAY, &path).is_some_and(|api| api.metadata.basic_auth))
     }
 
     fn issuer(&self) -> &Issuer {

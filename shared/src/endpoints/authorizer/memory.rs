@@ -245,6 +245,11 @@ impl Memory {
         Known { generation: state.generation, keys: state.keys, apis: state.apis.clone(), table, client, person, token }
     }
 
+    /// All Apis, if they are remembered.
+    pub fn apis(&self) -> Option<Arc<Apis>> {
+        self.state().apis.clone()
+    }
+
     /// The client, if it is remembered.
     pub fn client(&self, client_id: &ClientId) -> Option<Arc<Client>> {
         self.state().clients.get(client_id).map(Arc::clone)
