@@ -406,7 +406,7 @@ async fn parameters_of_lists_are_checked() {
         /usage [{"detail":"must name a client","pointer":"?client_id"}]
         /audit?from=yesterday [{"detail":"must be an RFC 3339 time","pointer":"?from"}]
         /audit?client_id=root&to=1 [{"detail":"must be an RFC 3339 time","pointer":"?to"}]
-        /audit?from=2026-11-18T00:00:00Z [{"detail":"must be on the same UTC day as to, unless client_id is given","pointer":"?from"}]
+        /audit?from=2026-11-18T00:00:00Z [{"detail":"must be on the same UTC day as to, unless client_id or user_id is given","pointer":"?from"}]
     "#]]
     .assert_eq(&answers);
 }
