@@ -77,7 +77,7 @@ async fn nobody_sets_a_claim_that_is_the_servers() {
 
 #[tokio::test]
 async fn a_user_is_changed_by_merge_and_under_the_version_that_was_seen() {
-    // AD-15: If-Match
+    // RFC 9110 §13.1.1, RFC 7396
     let server = Server::start().await;
     server.roles(&["clerk"]).await;
     let id = user(&server, "alice", json!({"claims": {"a": 1, "b": 2}})).await;
@@ -237,7 +237,7 @@ async fn members_and_assignments_are_put_and_taken_however_often() {
 
 #[tokio::test]
 async fn each_path_asks_for_its_own_scope() {
-    // A-10, AD-02
+    // A missing scope is a 403 that names it.
     let server = Server::start().await;
     server.fixtures().await;
     let people = Box::pin(People::of(&server)).await;
