@@ -22,7 +22,7 @@ test: ## all tests that need no cloud
 	cargo test --locked --workspace
 
 test-race: ## requests that meet at two nodes, N rounds each (N=200)
-	N=$(or $(N),200) cargo test --locked -p it races
+	N=$(or $(N),200) cargo test --locked -p it races -- --test-threads 1
 
 check: core ## format, lints, the rules-only build
 	cargo fmt --all --check

