@@ -87,6 +87,35 @@ async fn no_password_and_no_digest_of_one_is_shown() {
 }
 
 #[tokio::test]
+async fn usage_tells_users_from_their_client() {
+    // M-06
+    let (server, people, client) = with_passwords().await;
+    changes(&server, "PUT", &format!("/clients/c_ropc/assignments/users/{}", people.alice), Value::Null).await;
+    changes(&server, "PATCH", "/clients/c_ropc", json!({"grant_types": ["password", "client_credentials"]})).await;
+    let own = server.token(&client, &format!("scope={}", encoded("https://orders.example/read"))).await;
+    let (said, tokens) = by_password(&server, &client, "alice", PASSWORD).await;
+    assert_eq!(said, "200");
+    for _ in 0..3 {
+        assert_eq!(server.get("/orders/1", tokens["access_token"].as_str().unwrap()).await.status(), 200);
+    }
+    assert_eq!(server.get("/nowhere", tokens["access_token"].as_str().unwrap()).await.status(), 403);
+    assert_eq!(server.get("/orders/1", &own).await.status(), 200);
+    server.node().flush(&server.fresh()).await;
+    let of = |principal: &str, members: Value| {
+        let mut item = json!({"client_id": "c_ropc", "log_day": "2026-11-20", "principal": principal});
+        item.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        item
+    };
+    let expected = json!([
+        of("client", json!({"tokens_issued": 1, "calls_allowed": 1})),
+        of("user", json!({"tokens_issued": 1, "calls_allowed": 3, "calls_denied": 1}))
+    ]);
+    assert_eq!(seen(&server, "/usage?client_id=c_ropc").await["items"], expected);
+    let stats = seen(&server, "/stats/latest/instance").await;
+    assert_eq!((&stats["items"][0]["calls_allowed"], stats["items"][0].get("user_calls_allowed")), (&json!(4), None));
+}
+
+#[tokio::test]
 async fn the_audit_trail_is_found_by_user_and_by_client() {
     let server = Server::start().await;
     server.fixtures().await;

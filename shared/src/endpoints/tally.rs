@@ -61,7 +61,7 @@ impl Tally {
             days.push(Day { since: now, server: BTreeMap::new(), clients: HashMap::new() });
         }
         let Some(today) = days.last_mut() else { return };
-        *today.server.entry(happened.count).or_default() += 1;
+        *today.server.entry(happened.count.by_anybody()).or_default() += 1;
         let Some(client_id) = client_id else { return };
         let lines = match today.clients.get_mut(client_id) {
             Some(lines) => lines,
@@ -115,13 +115,13 @@ async fn write(days: Vec<Day>, store: &Store, fresh: &Fresh) -> Result<(), Store
 
 impl Line {
     fn audit(&self, client_id: &ClientId) -> Option<AuditEvent> {
-        let (event, outcome) = match self.count {
+        let (event, outcome) = match self.count.by_anybody() {
             Count::TokensIssued => ("token.issued", "done"),
             Count::TokensRefused => ("token.refused", "refused"),
             Count::CallsAllowed => ("call.allowed", "done"),
             Count::CallsDenied => ("call.denied", "refused"),
             // A revocation has its own entry; who introspects and who calls without credentials is counted, not audited.
-            Count::TokensRevoked | Count::Introspections | Count::CallsAnonymous => return None,
+            _ => return None,
         };
         Some(AuditEvent {
             client_id: Some(client_id.clone()),

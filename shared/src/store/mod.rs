@@ -26,7 +26,7 @@ pub use listing::Page;
 pub use people::{Assignee, GroupChange, UserChange};
 pub use read::{Batch, Found};
 pub use seal::{SealError, Sealer};
-pub use usage::{Count, DayCounts};
+pub use usage::{Count, DayCounts, OF_USERS};
 pub use write::Commit;
 
 /// The table, reached through the SDK's client.

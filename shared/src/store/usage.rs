@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::item::{Item, text};
 use super::key::Key;
 use super::{Store, StoreError, unavailable};
+use crate::oauth::access_token::SubjectType;
 use crate::oauth::ids::ClientId;
 
 /// Something that is counted.
@@ -26,7 +27,16 @@ pub enum Count {
     CallsDenied,
     /// The authorizer let a call pass that came without credentials.
     CallsAnonymous,
+    /// A token was issued that speaks for a user.
+    UserTokensIssued,
+    /// The authorizer let a call of a user pass.
+    UserCallsAllowed,
+    /// The authorizer refused a call of a user.
+    UserCallsDenied,
 }
+
+/// How the names begin of what is counted for a client's users apart from the client itself.
+pub const OF_USERS: &str = "user_";
 
 impl Count {
     /// The name of the attribute, and of the member in the admin API's answers.
@@ -39,6 +49,29 @@ impl Count {
             Self::CallsAllowed => "calls_allowed",
             Self::CallsDenied => "calls_denied",
             Self::CallsAnonymous => "calls_anonymous",
+            Self::UserTokensIssued => "user_tokens_issued",
+            Self::UserCallsAllowed => "user_calls_allowed",
+            Self::UserCallsDenied => "user_calls_denied",
+        }
+    }
+
+    /// The same of this kind of principal.
+    pub fn by(self, principal: SubjectType) -> Self {
+        match (principal, self) {
+            (SubjectType::User, Self::TokensIssued) => Self::UserTokensIssued,
+            (SubjectType::User, Self::CallsAllowed) => Self::UserCallsAllowed,
+            (SubjectType::User, Self::CallsDenied) => Self::UserCallsDenied,
+            (_, count) => count,
+        }
+    }
+
+    /// The same whoever it was: the server's own counts do not tell them apart.
+    pub fn by_anybody(self) -> Self {
+        match self {
+            Self::UserTokensIssued => Self::TokensIssued,
+            Self::UserCallsAllowed => Self::CallsAllowed,
+            Self::UserCallsDenied => Self::CallsDenied,
+            count => count,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
 use crate::oauth::user::UserId;
-use crate::store::DayCounts;
+use crate::store::{DayCounts, OF_USERS};
 
 const DAY: u64 = 86_400;
 
@@ -48,13 +48,13 @@ impl Context<'_> {
         Ok(page(listed.items.iter().map(shown_event).collect(), listed.next))
     }
 
-    /// Counts per client and day.
+    /// Counts per client, kind of principal and day.
     pub(super) async fn usage(&self) -> Result<Response, Problem> {
         self.caller.require("stats.read")?;
         let client_id = self.client_id()?;
         let (from, to) = self.span(|to| to.minus(REPORTED))?;
         let days = self.store().counts(Some(&client_id), &from.day(), &to.day()).await?;
-        Ok(page(days.iter().map(|day| shown_day(day, Some(&client_id))).collect(), None))
+        Ok(page(days.iter().flat_map(|day| shown_usage(day, &client_id)).collect(), None))
     }
 
     /// Counts of the whole server per day, the latest first.
@@ -62,7 +62,10 @@ impl Context<'_> {
         self.caller.require("stats.read")?;
         let (from, to) = self.span(|to| to.minus(REPORTED))?;
         let days = self.store().counts(None, &from.day(), &to.day()).await?;
-        Ok(respond::json(StatusCode::OK, &json!({"items": days.iter().rev().map(|day| shown_day(day, None)).collect::<Vec<_>>()})))
+        Ok(respond::json(
+            StatusCode::OK,
+            &json!({"items": days.iter().rev().map(|day| shown_counts(&day.day, day.counts.iter())).collect::<Vec<_>>()}),
+        ))
     }
 
     /// `?from=` and `?to=`; by default up to now, from the time that goes with that end.
@@ -84,13 +87,25 @@ fn shown_event(event: &AuditEvent) -> Value {
     shown
 }
 
-fn shown_day(day: &DayCounts, client_id: Option<&ClientId>) -> Value {
-    let mut members: Map<String, Value> = day.counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
-    members.insert("log_day".to_owned(), day.day.as_str().into());
-    if let Some(client_id) = client_id {
-        members.insert("client_id".to_owned(), client_id.as_str().into());
-        // Users come with the next release of the admin API; until then every principal is a client.
-        members.insert("principal".to_owned(), "client".into());
-    }
+/// A client's counts of a day: those of its users apart from its own.
+fn shown_usage(day: &DayCounts, client_id: &ClientId) -> Vec<Value> {
+    let (of_users, own): (Vec<_>, Vec<_>) = day.counts.iter().partition(|(name, _)| name.starts_with(OF_USERS));
+    let of_users = of_users.into_iter().map(|(name, count)| (name.trim_start_matches(OF_USERS), count)).collect::<Vec<_>>();
+    let own = own.into_iter().map(|(name, count)| (name.as_str(), count)).collect::<Vec<_>>();
+    let kinds = [("client", own), ("user", of_users)].into_iter().filter(|(_, counts)| !counts.is_empty());
+    let of_kind = |(kind, counts): (&str, Vec<(&str, &u64)>)| {
+        let mut shown = shown_counts(&day.day, counts.into_iter());
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("client_id".to_owned(), client_id.as_str().into());
+            members.insert("principal".to_owned(), kind.into());
+        }
+        shown
+    };
+    kinds.map(of_kind).collect()
+}
+
+fn shown_counts<'a>(day: &str, counts: impl Iterator<Item = (impl AsRef<str>, &'a u64)>) -> Value {
+    let mut members: Map<String, Value> = counts.map(|(name, count)| (name.as_ref().to_owned(), json!(count))).collect();
+    members.insert("log_day".to_owned(), day.into());
     Value::Object(members)
 }
