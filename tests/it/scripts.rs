@@ -34,12 +34,18 @@ async fn the_lines_that_are_printed_work_when_pasted() {
 
 #[tokio::test]
 async fn a_developer_protects_a_module_by_a_role_and_a_privilege() {
-    // Script 3 of the specification (ORDS): O-01 to O-06, O-09, O-12, O-16, O-17, O-20, T-16, T-18, 5.1
+    // Script 3 of the specification (ORDS): O-01 to O-06, O-08, O-09, O-12, O-16, O-17, O-20, T-16, T-18, 5.1
     passes("ords.sh").await;
 }
 
 #[tokio::test]
 async fn an_administrator_registers_a_resource_and_a_client_and_asks_why() {
-    // Script 2 of the specification (IDCS): I-01 to I-03, I-05, I-08, I-10, I-14, I-15, I-19, I-21 to I-24
+    // Script 2 of the specification (IDCS): I-01 to I-03, I-05, I-08, I-10, I-11, I-14 to I-17, I-19, I-21 to I-24
     passes("idcs.sh").await;
+}
+
+#[tokio::test]
+async fn a_mobile_backend_has_its_users() {
+    // Script 1 of the specification (MCS): M-01, M-04, M-07 to M-18
+    passes("mcs.sh").await;
 }

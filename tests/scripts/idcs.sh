@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Script 2 of the specification (seeds, section 8): an IDCS administrator registers a resource and a client. I-01 to I-06, I-08, I-10,
-# I-14, I-15, I-19, I-21, I-22, I-23, I-24. The steps of alice and bob come with the users.
+# I-11, I-14 to I-17, I-19 to I-24.
 . "$(dirname "$0")/lib.sh"
 
 free_port PORT
 B=http://127.0.0.1:$PORT
-start server "$PORT" GATEWRIGHT_FEED_SECONDS=1
+start server "$PORT" GATEWRIGHT_FEED_SECONDS=1 GATEWRIGHT_PASSWORD_GRANT=on
 . "$WORK/data/admin.env"
 ADMIN=$(curl -s -u "$ADMIN_CLIENT_ID:$ADMIN_CLIENT_SECRET" -d grant_type=client_credentials "$B/oauth2/token" | member access_token)
 
@@ -69,6 +69,26 @@ diagnose "portal:$SECRET" "${GOOD:0:-50}" /orders/1
 says "$BODY" '"code":"bad_signature"' 'not usable' '"sub":"portal"'
 case $BODY in *"${GOOD:0:60}"*) fail "the token is in the answer: $BODY" ;; esac
 status 401 -H "Authorization: Bearer ${GOOD:0:-50}" "$B/orders/1"
+
+# Alice may use the application, bob may when he is assigned (I-11, I-16, I-20).
+for name in alice bob; do
+    admin 201 POST /users "{\"username\":\"$name\",\"password\":\"correct horse\",\"roles\":[\"clerk\"]}"
+    printf -v "$name" %s "$(member user_id <<<"$BODY")"
+done
+admin 201 POST /clients '{"client_id":"desk","client_name":"Desk","grant_types":["password"],"scopes":["https://orders.example/read"]}'
+DESK=$(member client_secret <<<"$BODY")
+admin 204 PUT "/clients/desk/assignments/users/$alice"
+as() { status "$1" -u "desk:$DESK" -d grant_type=password -d "username=$2" --data-urlencode "password=${3:-correct horse}" -d scope=https://orders.example/read "$B/oauth2/token"; }
+as 200 alice
+TOKEN=$(member access_token <<<"$BODY")
+says "$(payload)" "\"sub\":\"$alice\"" '"sub_type":"user"' '"scope":"read"' '"aud":["https://orders.example/"]'
+status 200 -H "Authorization: Bearer $TOKEN" "$B/orders/1"
+as 400 bob
+says "$BODY" '"error":"invalid_grant"' 'user is not assigned to this application'
+as 400 bob 'wrong password'
+case $BODY in *assigned*) fail "told before the password was right: $BODY" ;; esac
+admin 204 PUT "/clients/desk/assignments/users/$bob"
+as 200 bob
 
 # The secret is rotated; a second client, and the tokens that are out, notice nothing (I-05).
 admin 201 POST /clients '{"client_id":"other","client_name":"Other","grant_types":["client_credentials"],"scopes":["https://orders.example/read"],"roles":["clerk"]}'

@@ -65,3 +65,33 @@ says() {
         case $text in *"$part"*) ;; *) fail "\`$part\` is not in: $text" ;; esac
     done
 }
+
+# The value of a hidden field of the page in $BODY.
+field() { sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" <<<"$BODY" | head -n 1; }
+
+# Where the answer in $HEAD sends the browser.
+location() { sed -n 's/^location: //p' <<<"$HEAD"; }
+
+# A parameter of a URL.
+parameter() { sed -n "s/.*[?&]$1=\([^&]*\).*/\1/p" <<<"$2"; }
+
+# browse STATUS CURL-ARGUMENTS...: the same as status, in a browser that keeps its cookies.
+browse() {
+    local expected=$1
+    shift
+    status "$expected" -b "$WORK/cookies" -c "$WORK/cookies" "$@"
+}
+
+# press STATUS BUTTON CURL-ARGUMENTS...: presses a button of the page in $BODY, with these fields filled in.
+press() {
+    local expected=$1 button=$2
+    shift 2
+    browse "$expected" --data-urlencode "request=$(field request)" --data-urlencode "proof=$(field proof)" -d "action=$button" "$@" "$B/oauth2/authorize"
+}
+
+# sign_in STATUS URL USERNAME PASSWORD: signs in, and opens what follows.
+sign_in() {
+    browse 200 "$2"
+    press 303 sign_in --data-urlencode "username=$3" --data-urlencode "password=$4"
+    browse "$1" "$(location)"
+}

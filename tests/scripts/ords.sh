@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Script 3 of the specification (seeds, section 8): an ORDS developer protects a module. O-01 to O-06, O-12, O-13, O-16, O-17, O-20, T-16,
-# and the vectors of 5.1 that curl can send. The code flow comes with the users.
+# the vectors of 5.1 that curl can send, and the code flow (O-08).
 . "$(dirname "$0")/lib.sh"
 
 free_port PORT
@@ -106,6 +106,31 @@ call 401 GET /nowhere                                          # 18
 admin 200 GET '/routes/explain?method=DELETE&path=/soda/latest/employees/7'
 says "$BODY" '"winner":{"methods":["DELETE"],"path":"/soda/latest/employees/*","privilege":"p4"}' '"privilege":"p1"' '"privilege":"p2"'
 
+# A real user: sign-in, consent, a code, a token with a refresh token; the implicit flow is refused (O-08, O-09).
+admin 201 POST /users '{"username":"alice","password":"correct horse","roles":["license_role"]}'
+ALICE=$(member user_id <<<"$BODY")
+admin 201 POST /clients '{"client_id":"c_code","client_name":"The app","grant_types":["authorization_code","refresh_token"],"redirect_uris":["https://app.example/cb"],"scopes":["https://licenses.example/read"]}'
+CODE_SECRET=$(member client_secret <<<"$BODY")
+admin 204 PUT "/clients/c_code/assignments/users/$ALICE"
+ASK="$B/oauth2/authorize?response_type=code&client_id=c_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&scope=https%3A%2F%2Flicenses.example%2Fread&state=xyz&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+browse 303 "${ASK/response_type=code/response_type=token}"
+says "$(location)" 'https://app.example/cb?error=unsupported_response_type' 'state=xyz'
+sign_in 200 "$ASK" alice 'correct horse'
+says "$BODY" 'id="consent"' 'The app' 'https://licenses.example/read'
+press 303 approve -d allow=read
+says "$(location)" 'https://app.example/cb?code=' 'state=xyz' 'iss=http%3A%2F%2F127.0.0.1'
+CODE=$(parameter code "$(location)")
+redeem() { status "$1" -u "c_code:$CODE_SECRET" -d grant_type=authorization_code -d "code=$CODE" -d redirect_uri=https://app.example/cb -d code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk "$B/oauth2/token"; }
+redeem 200
+says "$BODY" '"refresh_token":"gw_rt_' '"scope":"read"'
+USER_TOKEN=$(member access_token <<<"$BODY")
+call 200 GET "$ROUTE" "$USER_TOKEN"
+says "$BODY" "\"sub\":\"$ALICE\"" '"sub_type":"user"'
+redeem 400
+says "$BODY" '"error":"invalid_grant"'
+settle
+call 401 GET "$ROUTE" "$USER_TOKEN"
+
 # Taking the mapping away opens the module again: only by saying so, and the trail has it (O-06, T-16).
 admin 409 DELETE /privileges/license_priv
 call 401 GET "$ROUTE"
@@ -115,6 +140,8 @@ call 200 GET "$ROUTE"
 admin 200 GET '/audit?limit=100'
 says "$BODY" '"event":"route_became_public"'
 # Each object of the chain goes by the admin API alone (O-20).
+admin 409 DELETE /roles/license_role
+admin 204 DELETE "/users/$ALICE"
 admin 204 DELETE /roles/license_role
 admin 204 DELETE /clients/c_none
 admin 204 DELETE /apis/customers
