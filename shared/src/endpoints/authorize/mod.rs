@@ -200,7 +200,7 @@ impl Endpoint {
                 return Ok(self.sign_in_page(asked, browser, (username, Some(alert)), StatusCode::OK, fresh));
             }
             SignIn::Wait(seconds) => {
-                let alert = format!("Too many attempts. Try again in {seconds} seconds.");
+                let alert = format!("Too many attempts. Try again in {seconds} {}.", if seconds == 1 { "second" } else { "seconds" });
                 let mut response = self.sign_in_page(asked, browser, (username, Some(&alert)), StatusCode::TOO_MANY_REQUESTS, fresh);
                 respond::set(&mut response, http::header::RETRY_AFTER, &seconds.to_string());
                 return Ok(response);
