@@ -1,6 +1,14 @@
 //! Authorization codes at the token endpoint, and PKCE.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
+use shared::oauth::fresh::Fresh;
+use shared::oauth::grant::{Allowed, Grant, GrantId, Redemption};
+use shared::oauth::ids::ClientId;
+use shared::oauth::pkce::{CodeChallenge, CodeVerifier};
+use shared::oauth::time::Timestamp;
+use shared::oauth::user::UserId;
 
 use super::{is_active, other_client, public_client, refreshed, started};
 use crate::browser::{Browser, CALLBACK, CHALLENGE, People, VERIFIER, location, parameter};
@@ -241,5 +249,40 @@ async fn the_table_holds_nothing_that_opens_anything() {
     for value in [VERIFIER.to_owned(), secret(&code), secret(&granted.refresh_token), secret(&successor), granted.access_token].iter().chain(&cookies)
     {
         assert!(!dump.contains(value.as_str()), "{value}");
+    }
+}
+
+#[test]
+fn codes_and_refresh_tokens_have_nothing_in_common() {
+    // TE-25: 256 bits each, and every place of them takes every value
+    let (client_id, user_id) = (ClientId::parse("c1").unwrap(), UserId::parse("u-0123456789abcdef01234567").unwrap());
+    let mut secrets = BTreeSet::new();
+    for at in 0..10_000_u64 {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&at.to_be_bytes());
+        let fresh = Fresh::new(Timestamp::from_unix(1), seed);
+        let allowed = Allowed {
+            client_id: &client_id,
+            user_id: &user_id,
+            aud: "https://orders.example/",
+            scope: Vec::new(),
+            redirect_uri: CALLBACK,
+            challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
+            not_before: Timestamp::default(),
+        };
+        let (grant, code) = Grant::allow(GrantId::parse(&fresh.id("grant")).unwrap(), allowed, &fresh);
+        let verifier = CodeVerifier::parse(VERIFIER).unwrap();
+        let redemption = Redemption { code: &code, client_id: &client_id, redirect_uri: Some(CALLBACK), verifier: &verifier, refresh_life: Some(60) };
+        let refresh = grant.redeem(&redemption, false, &fresh).answer.unwrap().unwrap();
+        for token in [code, refresh] {
+            secrets.insert(token.expose().split_once('.').unwrap().1.to_owned());
+        }
+    }
+    assert!(secrets.len() == 20_000 && secrets.iter().all(|secret| secret.len() == 43));
+    // The last place holds four bits.
+    for at in 0..42 {
+        let mut counts = BTreeMap::<u8, usize>::new();
+        secrets.iter().for_each(|secret| *counts.entry(secret.as_bytes()[at]).or_default() += 1);
+        assert!(counts.len() == 64 && counts.values().all(|count| (200..430).contains(count)), "{at}: {counts:?}");
     }
 }

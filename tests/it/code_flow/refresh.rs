@@ -304,3 +304,16 @@ async fn the_code_and_the_pages_are_the_same_at_every_node() {
     assert_eq!(status, "200");
     assert_eq!(refreshed(&a, &people.client, &next, "").await.0, "200");
 }
+
+#[tokio::test]
+async fn who_is_let_in_again_finds_what_they_had() {
+    // RT-10, and what is pinned of it: deactivating shuts a user out; a new password is what ends sessions and grants for good.
+    let (server, people) = started().await;
+    let user = format!("/users/{}", people.alice);
+    let granted = people.granted(&server).await;
+    for (active, expected) in [(false, DEAD), (true, "200")] {
+        server.admin("PATCH", &user, json!({"active": active})).await;
+        assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, expected, "{active}");
+        assert_eq!(is_active(&server, &people.client, &granted.access_token).await, active);
+    }
+}
