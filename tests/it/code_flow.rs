@@ -8,7 +8,6 @@ mod refresh;
 mod sign_in;
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::Poll;
 
 use serde_json::{Value, json};
@@ -46,7 +45,7 @@ async fn refreshed(server: &Server, client: &str, token: &str, more: &str) -> (S
 
 /// Does all of these at once and gives what they gave, in order.
 async fn together<F: Future>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = tasks.into_iter().map(|task| (Box::pin(task), None)).collect();
+    let mut running: Vec<_> = tasks.into_iter().map(|task| (Box::pin(task), None)).collect();
     poll_fn(|context| {
         for (task, answer) in running.iter_mut().filter(|(_, answer)| answer.is_none()) {
             if let Poll::Ready(ready) = task.as_mut().poll(context) {
