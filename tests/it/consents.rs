@@ -14,11 +14,10 @@ async fn what_was_allowed_is_listed_and_withdrawn_with_all_that_it_gave() {
     let granted = people.granted(&server).await;
     let path = format!("/users/{}/grants", people.alice);
     let listed = json_of(&server.admin("GET", &path, Value::Null).await);
-    assert_eq!(
-        listed["items"],
-        json!([{"client_id": "c_code", "scopes": ["https://orders.example/read"], "allowed_at": "2026-11-20T18:00:00Z"}])
-    );
+    assert_eq!(listed["items"], json!([{"client_id": "c_code", "scopes": ["https://orders.example/read"], "allowed_at": "2026-11-20T18:00:00Z"}]));
     assert_eq!(server.get("/orders/1", &granted.access_token).await.status(), 200);
+    let tokens = json_of(&server.admin("GET", &format!("/tokens?user_id={}", people.alice), Value::Null).await);
+    assert_eq!((&tokens["items"][0]["sub"], &tokens["items"][0]["client_id"]), (&json!(people.alice), &json!("c_code")), "CONTRACT 3 `tokens`");
     assert_eq!(server.admin("DELETE", &format!("{path}/c_code"), Value::Null).await.status(), 204);
     assert_eq!(json_of(&server.admin("GET", &path, Value::Null).await)["items"], json!([]));
     assert_eq!(

@@ -114,6 +114,7 @@ fn every_example_is_read_as_what_its_key_says() {
         "usage",
         "user",
         "user-audit",
+        "user-token",
         "username",
     ];
     assert_eq!(kinds, all, "one example of each kind");
@@ -209,6 +210,7 @@ fn every_example_is_read_as_what_its_key_says() {
                     ("client-name", _) => Key::ClientName(name),
                     ("privilege-name", _) => Key::PrivilegeName(name),
                     ("deleted-client", Some(own)) => Key::ClientTombstone(own),
+                    ("user-token", _) => Key::TokenOfUser(name),
                     ("key", _) => Key::SealedKey(name),
                     ("usage", Some(own)) => Key::Usage { client_id: own, day: &day },
                     ("stats", _) => Key::Stats { day: &day },
@@ -324,6 +326,7 @@ async fn ttls_lie_behind_everything_that_an_item_is_needed_for() {
                 let doc: Value = serde_json::from_str(text(&item, "doc")).unwrap();
                 assert_eq!(ttl, Some(doc["expires_at"].as_u64().unwrap()));
             }
+            "user-token" => assert!(ttl.unwrap() > now, "{item:?}"),
             "attempts" => assert!(ttl.unwrap() >= now + 3_600, "{item:?}"),
             _ => assert_eq!(ttl, None, "{item:?}"),
         }

@@ -189,7 +189,12 @@ impl Store {
     /// # Errors
     /// Where the table did not answer: then the token must not be shown.
     pub async fn put_token(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        self.put(token_item(record)?).await
+        let Some(of_user) = token_of_user_item(record) else { return self.put(token_item(record)?).await };
+        let transaction = Transaction::default().put(&self.table, token_item(record)?, Expect::Anything)?;
+        match self.transact(transaction.put(&self.table, of_user, Expect::Anything)?).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
+        }
     }
 
     /// Revokes a token. The write is the same however often it is made, so it needs no condition.
@@ -321,9 +326,18 @@ fn client_item(client: &Client) -> Result<Item, StoreError> {
     Ok(builder.listed(CLIENTS_LIST.to_owned(), client.client_id.to_string()).build())
 }
 
+/// The entry of a user's token in the list of theirs.
+pub(crate) fn token_of_user_item(record: &TokenRecord) -> Option<Item> {
+    let claims = &record.claims;
+    let user_id = claims.user_id()?;
+    let list = token_list(user_id.as_str(), token_list_of(&claims.jti));
+    let builder = ItemBuilder::new(Key::TokenOfUser(&claims.jti)).ttl(claims.exp.plus(3_600));
+    Some(builder.listed(list, moment(claims.iat, &claims.jti)).build())
+}
+
 pub(crate) fn token_item(record: &TokenRecord) -> Result<Item, StoreError> {
     let claims = &record.claims;
-    let list = token_list(&claims.client_id, token_list_of(&claims.jti));
+    let list = token_list(claims.client_id.as_str(), token_list_of(&claims.jti));
     let builder = ItemBuilder::new(Key::Token(&claims.jti)).doc(record)?.ttl(claims.exp.plus(3_600));
     Ok(builder.listed(list, moment(claims.iat, &claims.jti)).build())
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::changes::token_item;
+use super::changes::{token_item, token_of_user_item};
 use super::item::ItemBuilder;
 use super::key::Key;
 use super::write::{Commit, Expect, Transaction};
@@ -52,6 +52,9 @@ impl Store {
         let mut transaction = Transaction::default().put(&self.table, grant_item(&next)?, Expect::Version(grant.version))?;
         if let Some(record) = record {
             transaction = transaction.put(&self.table, token_item(record)?, Expect::Anything)?;
+            if let Some(of_user) = token_of_user_item(record) {
+                transaction = transaction.put(&self.table, of_user, Expect::Anything)?;
+            }
         }
         let changed = matches!(grant.phase, Phase::Revoked { .. }).then(|| Changed::Grant { grant_id: grant.grant_id.clone() });
         self.transact(self.noted(transaction, changed.as_ref(), audit, fresh)?).await

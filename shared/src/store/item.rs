@@ -168,7 +168,7 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),
         "audit" | "user-audit" => SchemaItem::Audit(doc(&item)?),
-        "client-name" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => {
+        "client-name" | "user-token" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => {
             SchemaItem::Attributes
         }
         _ => return Err(malformed("no kind of item has this key")),

@@ -79,6 +79,8 @@ pub enum Key<'a> {
     SealedKey(&'a str),
     /// The record of an access token, by `jti`.
     Token(&'a str),
+    /// That an access token speaks for a user, for the list of theirs.
+    TokenOfUser(&'a str),
     /// An entry of the change feed.
     Feed {
         /// When it was written.
@@ -143,6 +145,7 @@ impl Key<'_> {
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(kid) => format!("key#{kid}"),
             Self::Token(jti) => format!("token#{jti}"),
+            Self::TokenOfUser(jti) => format!("user-token#{jti}"),
             Self::Feed { at, .. } => feed_partition(at.unix() / FEED_BUCKET),
             Self::Audit { at, .. } => format!("audit#{}", at.day()),
             Self::UserAudit { user_id, .. } => format!("user-audit#{}", user_id.as_str()),
@@ -174,6 +177,7 @@ impl Key<'_> {
             Self::Keys => "keys".to_owned(),
             Self::SealedKey(_) => "key".to_owned(),
             Self::Token(_) => "token".to_owned(),
+            Self::TokenOfUser(_) => "user-token".to_owned(),
             Self::Feed { at, id } | Self::Audit { at, id } | Self::UserAudit { at, id, .. } => moment(*at, id),
             Self::Usage { day, .. } | Self::Stats { day } => (*day).to_owned(),
             Self::Bootstrap => "bootstrap".to_owned(),
@@ -223,9 +227,9 @@ pub(crate) fn audit_list(client_id: &ClientId) -> String {
 /// How many lists a client's token records are spread over, so that a busy client heats no partition of the index.
 pub(crate) const TOKEN_LISTS: u8 = 8;
 
-/// The list that a token record stands in.
-pub(crate) fn token_list(client_id: &ClientId, list: u8) -> String {
-    format!("tokens#{client_id}#{list}")
+/// The list that a token record stands in: its client's, or its user's, whose identifiers are no client's.
+pub(crate) fn token_list(owner: &str, list: u8) -> String {
+    format!("tokens#{owner}#{list}")
 }
 
 /// Which of its client's lists a token record stands in.

@@ -40,14 +40,14 @@ impl Store {
         Ok(Page { items: clients?, next: places.next })
     }
 
-    /// A client's token records by time of issue, from after the place `after`.
+    /// A client's or a user's token records by time of issue, from after the place `after`.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn list_tokens(&self, client_id: &ClientId, after: Option<&str>, limit: usize) -> Result<Page<TokenRecord>, StoreError> {
+    pub async fn list_tokens(&self, owner: &str, after: Option<&str>, limit: usize) -> Result<Page<TokenRecord>, StoreError> {
         let mut places = Vec::new();
         for list in 0..TOKEN_LISTS {
-            places.extend(self.places(&token_list(client_id, list), after.unwrap_or_default(), limit + 1).await?.items);
+            places.extend(self.places(&token_list(owner, list), after.unwrap_or_default(), limit + 1).await?.items);
         }
         places.sort_unstable();
         let next = places.get(limit.saturating_sub(1)).filter(|_| places.len() > limit).cloned();

@@ -7,12 +7,19 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{Context, page};
 use crate::oauth::access_token::TokenRecord;
+use crate::oauth::ids::ClientId;
+use crate::oauth::user::UserId;
 
 impl Context<'_> {
     pub(super) async fn list_tokens(&self) -> Result<Response, Problem> {
         self.caller.require("tokens.read")?;
-        let client_id = self.client_id()?;
-        let listed = self.store().list_tokens(&client_id, self.cursor()?.as_deref(), self.limit()?).await?;
+        let user_id = self.request.query("user_id").and_then(UserId::parse);
+        let owner = match (self.request.query("client_id").and_then(ClientId::parse), user_id) {
+            (Some(client_id), None) => client_id.to_string(),
+            (None, Some(user_id)) => user_id.as_str().to_owned(),
+            _ => return Err(Problem::parameter("client_id", "must name a client, or user_id a user")),
+        };
+        let listed = self.store().list_tokens(&owner, self.cursor()?.as_deref(), self.limit()?).await?;
         let is_live = |record: &&TokenRecord| record.revoked_at.is_none() && self.fresh.now < record.claims.exp;
         Ok(page(listed.items.iter().filter(is_live).map(shown).collect(), listed.next))
     }
