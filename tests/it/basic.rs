@@ -80,7 +80,8 @@ async fn a_password_that_was_right_is_not_hashed_again_and_dies_with_a_change() 
     server.proxy.calls();
     assert_eq!(call(&server, &right, BE1).await.status(), 200);
     assert_eq!(server.proxy.calls(), "");
-    let id = json_of(&server.admin("GET", "/users?realm=staff&username=alice", Value::Null).await)["items"][0]["user_id"].as_str().unwrap().to_owned();
+    let id =
+        json_of(&server.admin("GET", "/users?realm=staff&username=alice", Value::Null).await)["items"][0]["user_id"].as_str().unwrap().to_owned();
     assert_eq!(server.admin("PATCH", &format!("/users/{id}"), json!({"password": "another password"})).await.status(), 200);
     server.pass(6);
     assert_eq!(call(&server, &right, BE1).await.status(), 401);

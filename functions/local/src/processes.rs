@@ -32,13 +32,7 @@ impl Processes {
     ///
     /// # Errors
     /// Where one cannot be started.
-    pub async fn start(
-        directory: &Path,
-        issuer: Issuer,
-        variables: &[(String, String)],
-        instances: usize,
-        store: Store,
-    ) -> Result<Self, Error> {
+    pub async fn start(directory: &Path, issuer: Issuer, variables: &[(String, String)], instances: usize, store: Store) -> Result<Self, Error> {
         let mut functions = HashMap::new();
         for name in FUNCTIONS {
             let deployed = directory.join(name).join("bootstrap");

@@ -176,6 +176,8 @@ mod tests {
     use super::super::privilege::fixture::privilege;
     use super::super::time::Timestamp;
     use super::super::token_gate::{Parties, Recorded};
+    use super::super::user::Person;
+    use super::super::user::fixture::user;
     use super::*;
 
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -191,6 +193,7 @@ mod tests {
         table: RouteTable,
         client: Client,
         claims: Claims,
+        person: Option<Person>,
     }
 
     fn placed(name: &str, base_path: &str, gateway: Option<&str>, access: Access) -> Api {
@@ -209,11 +212,11 @@ mod tests {
             let apis = others.into_iter().fold(Apis::new(vec![soda], 1), |apis, other| apis.with(other, None).unwrap_or(apis));
             let (client, _) = client(json!({"scopes": ["https://soda.example/read", "https://o0.example/read"], "roles": ["r"]}));
             let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-            Self { apis, table, client, claims }
+            Self { apis, table, client, claims, person: None }
         }
 
         fn rights(&self, most_bytes: usize) -> Option<Rights> {
-            let principal = Principal { claims: &self.claims, client: &self.client, person: None };
+            let principal = Principal { claims: &self.claims, client: &self.client, person: self.person.as_ref() };
             rights(&principal, "g/s", "s/", &self.apis, Some(&self.table), most_bytes)
         }
 
@@ -224,7 +227,7 @@ mod tests {
                 claims: &self.claims,
                 recorded: Recorded::Live,
                 key_is_trusted: true,
-                parties: Parties::of_client(Some(&self.client)),
+                parties: Parties { client: Some(&self.client), person: self.person.as_ref(), grant: None },
             };
             let table = call.api(&self.apis).filter(|api| api.metadata.audience == self.claims.aud).map(|_| &self.table);
             judge(&call, presented, &self.apis, call.protection(&self.apis, table).as_ref(), Timestamp::from_unix(2_100)).is_ok()
@@ -285,7 +288,9 @@ mod tests {
             world.client.metadata.scopes.retain(|scope| attached || !scope.contains("soda"));
             world.client.metadata.roles.clone_from(&roles);
             if is_user {
-                world.claims = Claims { sub_type: SubjectType::User, roles, ..world.claims };
+                let user = user(json!({"roles": roles}));
+                world.claims = Claims { sub_type: SubjectType::User, sub: user.user_id.as_str().to_owned(), ..world.claims };
+                world.person = Some(Person::new(user, &[], true));
             }
             world
         })

@@ -169,26 +169,38 @@ mod tests {
     use super::super::api::fixture::api;
     use super::super::client::fixture::client;
     use super::super::privilege::fixture::privilege;
+    use super::super::user::Person;
+    use super::super::user::fixture::user;
     use super::*;
 
-    /// What the route gate of a privilege with these `changes` says to a token: kind of subject, scopes, roles that the client has.
+    /// What the route gate of a privilege with these `changes` says to a token: kind of subject, scopes, roles that the table has of them.
     fn asked(changes: Value) -> impl Fn(SubjectType, &str, &[&str]) -> Result<(), RouteFault> {
         let table = RouteTable::new("/soda", vec![privilege("p", changes)]);
         move |sub_type, scope, roles| {
-            let names: Vec<Name> = roles.iter().map(|role| Name::parse(role).unwrap()).collect();
-            // A token's own roles count for a user only; a client's are those of the table.
-            let (of_client, of_token) = if sub_type == SubjectType::Client { (names, vec![]) } else { (vec![], names) };
-            gate(&table, sub_type, scope, of_client, of_token)
+            let (of_client, of_user): (_, &[&str]) = if sub_type == SubjectType::Client { (roles, &[]) } else { (&[][..], roles) };
+            gate(&table, sub_type, scope, of_client, of_user, &[])
         }
     }
 
-    fn gate(table: &RouteTable, sub_type: SubjectType, scope: &str, of_client: Vec<Name>, of_token: Vec<Name>) -> Result<(), RouteFault> {
+    fn names(roles: &[&str]) -> Vec<Name> {
+        roles.iter().map(|role| Name::parse(role).unwrap()).collect()
+    }
+
+    fn gate(
+        table: &RouteTable,
+        sub_type: SubjectType,
+        scope: &str,
+        of_client: &[&str],
+        of_user: &[&str],
+        of_token: &[&str],
+    ) -> Result<(), RouteFault> {
         let soda = api("soda", "https://soda.example/", &["read", "write"]);
         let (mut client, _) = client(json!({"scopes": ["https://soda.example/read"]}));
-        client.metadata.roles = of_client;
-        let claims = Claims { sub_type, scope: scope.to_owned(), roles: of_token, ..claims(2_000, 3_000) };
+        client.metadata.roles = names(of_client);
+        let person = (sub_type == SubjectType::User).then(|| Person::new(user(json!({"roles": of_user})), &[], true));
+        let claims = Claims { sub_type, scope: scope.to_owned(), roles: names(of_token), ..claims(2_000, 3_000) };
         let path = CanonicalPath::parse("/soda/a").unwrap();
-        Protection::of(&soda, Some(table), "GET", &path).admits(&Principal { claims: &claims, client: &client, person: None })
+        Protection::of(&soda, Some(table), "GET", &path).admits(&Principal { claims: &claims, client: &client, person: person.as_ref() })
     }
 
     #[test]
@@ -236,13 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_the_roles_of_the_table_and_not_those_of_the_day_of_issue() {
+    fn roles_are_those_of_the_table_and_not_those_of_the_day_of_issue() {
         // O-12
+        use SubjectType::{Client, User};
         let table = RouteTable::new("/soda", vec![privilege("p", json!({"roles": ["emp"]}))]);
-        let emp = || vec![Name::parse("emp").unwrap()];
-        assert_eq!(gate(&table, SubjectType::Client, "", emp(), vec![]), Ok(()));
-        assert_eq!(gate(&table, SubjectType::Client, "", vec![], emp()), Err(RouteFault::RoleMissing));
-        assert_eq!(gate(&table, SubjectType::User, "", emp(), vec![]), Err(RouteFault::RoleMissing), "the client's roles are not the user's");
+        let (emp, missing) = (&["emp"][..], Err(RouteFault::RoleMissing));
+        assert_eq!(gate(&table, Client, "", emp, &[], &[]), Ok(()));
+        assert_eq!(gate(&table, User, "", &[], emp, &[]), Ok(()));
+        assert_eq!(gate(&table, Client, "", &[], &[], emp), missing);
+        assert_eq!(gate(&table, User, "", &[], &[], emp), missing);
+        assert_eq!(gate(&table, User, "", emp, &[], &[]), missing, "the client's roles are not the user's");
     }
 
     #[test]
