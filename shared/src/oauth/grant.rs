@@ -3,11 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::api::LONGEST_TOKEN_LIFE;
 use super::fresh::Fresh;
 use super::grant_token::Digest;
 pub use super::grant_token::{GrantId, GrantToken, Kind};
 use super::ids::ClientId;
 use super::pkce::{CodeChallenge, CodeVerifier};
+use super::refresh_family::{RefreshFamily, Standing};
 use super::time::Timestamp;
 use super::user::UserId;
 
@@ -18,9 +20,9 @@ pub const CODE_LIFE: u64 = 60;
 pub const REFRESH_GRACE: u64 = 10;
 
 /// How long a refresh token is good unless the client says less, in seconds: 30 days after it was given out, and in all 180 days after the
-/// user has signed in.
+/// user has allowed it.
 pub const REFRESH_LIFE: u64 = 30 * 86_400;
-const LONGEST_GRANT: u64 = 180 * 86_400;
+pub(super) const LONGEST_GRANT: u64 = 180 * 86_400;
 
 /// A grant as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ pub struct Grant {
     pub scope: Vec<String>,
     /// When the user allowed it.
     pub created_at: Timestamp,
-    /// From when on it is dead, whatever is refreshed.
+    /// From when on it is dead, whatever is refreshed; of a code that was not used, when that ends.
     pub expires_at: Timestamp,
     /// Random bits of this grant alone: with a refresh token they make the next one.
     salt: String,
@@ -79,20 +81,6 @@ pub struct CodeOfGrant {
     digest: Digest,
     challenge: CodeChallenge,
     redirect_uri: String,
-    expires_at: Timestamp,
-}
-
-/// The refresh tokens of a grant: one is good, the one before it for a moment, and all earlier ones betray whoever uses them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefreshFamily {
-    current: Digest,
-    /// How many there have been.
-    generation: u32,
-    /// The token before, and when it was used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<(Digest, Timestamp)>,
-    /// From when on the current one is dead if nobody uses it.
-    expires_at: Timestamp,
 }
 
 /// What a user allows: the grant to be.
@@ -168,12 +156,7 @@ impl Grant {
     /// A new grant and its code. The grant's id is the request's: a request is allowed once.
     pub fn allow(grant_id: GrantId, allowed: Allowed<'_>, fresh: &Fresh) -> (Self, GrantToken) {
         let code = GrantToken { kind: Kind::Code, grant_id: grant_id.clone(), secret: fresh.bits("authorization_code") };
-        let of_grant = CodeOfGrant {
-            digest: code.digest(),
-            challenge: allowed.challenge,
-            redirect_uri: allowed.redirect_uri.to_owned(),
-            expires_at: fresh.now.plus(CODE_LIFE),
-        };
+        let of_grant = CodeOfGrant { digest: code.digest(), challenge: allowed.challenge, redirect_uri: allowed.redirect_uri.to_owned() };
         let grant = Self {
             grant_id,
             client_id: allowed.client_id.clone(),
@@ -181,7 +164,7 @@ impl Grant {
             aud: allowed.aud.to_owned(),
             scope: allowed.scope,
             created_at: fresh.now.max(allowed.not_before),
-            expires_at: fresh.now.plus(LONGEST_GRANT),
+            expires_at: fresh.now.plus(CODE_LIFE),
             salt: fresh.text("grant_salt"),
             phase: Phase::CodeIssued { code: of_grant },
             version: 1,
@@ -211,7 +194,7 @@ impl Grant {
             let grant = (!raced).then(|| self.revoked(fresh.now));
             return Change { grant, answer: Err(GrantFault::Replayed) };
         }
-        if fresh.now >= code.expires_at {
+        if fresh.now >= self.expires_at {
             return Change::refused(GrantFault::Expired);
         }
         //= https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3
@@ -225,56 +208,43 @@ impl Grant {
             return Change { grant: Some(self.revoked(fresh.now)), answer: Err(GrantFault::VerifierMismatch) };
         }
         let first = GrantToken { kind: Kind::Refresh, grant_id: self.grant_id.clone(), secret: fresh.bits("refresh_token") };
-        let family = redemption.refresh_life.map(|life| RefreshFamily {
-            current: first.digest(),
-            generation: 0,
-            previous: None,
-            expires_at: fresh.now.plus(life).min(self.expires_at),
-        });
+        // Without refresh tokens it tells a replay of the code for as long as an access token of it can live.
+        let expires_at = if redemption.refresh_life.is_some() { self.created_at.plus(LONGEST_GRANT) } else { fresh.now.plus(LONGEST_TOKEN_LIFE) };
+        let family = redemption.refresh_life.map(|life| RefreshFamily::begin(&first, fresh.now.plus(life).min(expires_at)));
         let answer = Ok(family.is_some().then_some(first));
-        // Without refresh tokens it need not outlive the access token, but it must tell a replay for as long.
-        let grant = Self { phase: Phase::Active { code: code.clone(), refresh: family }, ..self.clone() };
+        let grant = Self { phase: Phase::Active { code: code.clone(), refresh: family }, expires_at, ..self.clone() };
         Change { grant: Some(grant), answer }
     }
 
     /// Uses a refresh token (RFC 6749 §6; RFC 9700 §4.14.2: rotation). `life` is that of the next one, in seconds.
     pub fn refresh(&self, token: &GrantToken, client_id: &ClientId, life: u64, fresh: &Fresh) -> Change {
         let Phase::Active { code, refresh: Some(family) } = &self.phase else { return Change::refused(GrantFault::Revoked) };
-        let standing = self.standing(token, family);
-        if standing == Standing::Unknown {
-            return Change::refused(GrantFault::Unknown);
-        }
+        let Some(standing) = family.standing(token, &self.salt) else { return Change::refused(GrantFault::Unknown) };
         if self.client_id != *client_id {
             return Change::refused(GrantFault::OtherClient);
         }
         let next = token.successor(&self.salt);
-        match (standing, &family.previous) {
-            // The honest retry of the very last refresh: the same successor once more, so that the family has one branch.
-            (Standing::Previous, Some((_, used_at))) if fresh.now.since(*used_at) <= REFRESH_GRACE && fresh.now < family.expires_at => {
-                Change { grant: None, answer: Ok(Some(next)) }
-            }
-            //= https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
-            //# If a refresh token is compromised and subsequently used by both the attacker and the legitimate client, one of them will
-            //# present an invalidated refresh token, which will inform the authorization server of the breach.
-            (Standing::Previous | Standing::Earlier, _) => Change { grant: Some(self.revoked(fresh.now)), answer: Err(GrantFault::Replayed) },
-            (Standing::Current | Standing::Unknown, _) if fresh.now >= family.expires_at => Change::refused(GrantFault::Expired),
-            (Standing::Current | Standing::Unknown, _) => {
-                let family = RefreshFamily {
-                    current: next.digest(),
-                    generation: family.generation + 1,
-                    previous: Some((token.digest(), fresh.now)),
-                    expires_at: fresh.now.plus(life).min(self.expires_at),
-                };
+        let is_over = fresh.now >= family.expires_at;
+        match standing {
+            Standing::Current if is_over => Change::refused(GrantFault::Expired),
+            Standing::Current => {
+                let family = family.turned(token, &next, fresh.now, fresh.now.plus(life).min(self.expires_at));
                 let grant = Self { phase: Phase::Active { code: code.clone(), refresh: Some(family) }, ..self.clone() };
                 Change { grant: Some(grant), answer: Ok(Some(next)) }
             }
+            // The honest retry of the very last refresh: the same successor once more, so that the family has one branch.
+            Standing::Previous { used_at } if fresh.now.since(used_at) <= REFRESH_GRACE && !is_over => Change { grant: None, answer: Ok(Some(next)) },
+            //= https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
+            //# If a refresh token is compromised and subsequently used by both the attacker and the legitimate client, one of them will
+            //# present an invalidated refresh token, which will inform the authorization server of the breach.
+            Standing::Previous { .. } | Standing::Earlier => Change { grant: Some(self.revoked(fresh.now)), answer: Err(GrantFault::Replayed) },
         }
     }
 
     /// The grant after somebody who holds one of its refresh tokens gave it back (RFC 7009 §2.1); `None` where it is none of them.
     pub fn given_back(&self, token: &GrantToken, now: Timestamp) -> Option<Self> {
         let Phase::Active { refresh: Some(family), .. } = &self.phase else { return None };
-        (self.standing(token, family) != Standing::Unknown).then(|| self.revoked(now))
+        family.standing(token, &self.salt).map(|_| self.revoked(now))
     }
 
     /// The grant as the table holds it after the next change.
@@ -286,32 +256,6 @@ impl Grant {
     pub fn revoked(&self, now: Timestamp) -> Self {
         Self { phase: Phase::Revoked { at: now }, ..self.clone() }
     }
-
-    /// Which refresh token of the family this is. An earlier one is known by its descendants: no list of them is kept.
-    fn standing(&self, token: &GrantToken, family: &RefreshFamily) -> Standing {
-        if family.current.is_of(token) {
-            return Standing::Current;
-        }
-        if family.previous.as_ref().is_some_and(|(previous, _)| previous.is_of(token)) {
-            return Standing::Previous;
-        }
-        let mut descendant = token.successor(&self.salt);
-        for _ in 1..family.generation {
-            descendant = descendant.successor(&self.salt);
-            if family.current.is_of(&descendant) {
-                return Standing::Earlier;
-            }
-        }
-        Standing::Unknown
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Current,
-    Previous,
-    Earlier,
-    Unknown,
 }
 
 impl GrantFault {
@@ -330,22 +274,22 @@ impl GrantFault {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod fixture {
     use super::super::user::fixture::user;
     use super::*;
 
-    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    const CALLBACK: &str = "https://app.example/cb";
+    pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    pub(crate) const CALLBACK: &str = "https://app.example/cb";
 
-    fn fresh(now: u64) -> Fresh {
+    pub(crate) fn fresh(now: u64) -> Fresh {
         Fresh::new(Timestamp::from_unix(now), [u8::try_from(now % 251).unwrap(); 32])
     }
 
-    fn client(id: &str) -> ClientId {
+    pub(crate) fn client(id: &str) -> ClientId {
         ClientId::parse(id).unwrap()
     }
 
-    fn granted() -> (Grant, GrantToken) {
+    pub(crate) fn granted() -> (Grant, GrantToken) {
         let (user, client_id) = (user(serde_json::json!({})), client("c1"));
         let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         let scope = vec!["read".to_owned()];
@@ -361,7 +305,7 @@ mod tests {
         Grant::allow(GrantId::parse(&fresh(1).id("g")).unwrap(), allowed, &fresh(1_000))
     }
 
-    fn redeem(grant: &Grant, code: &GrantToken, change: impl Fn(&mut Redemption<'_>), now: u64) -> Change {
+    pub(crate) fn redeem(grant: &Grant, code: &GrantToken, change: impl Fn(&mut Redemption<'_>), now: u64) -> Change {
         let (client_id, verifier) = (client("c1"), CodeVerifier::parse(VERIFIER).unwrap());
         let mut redemption =
             Redemption { code, client_id: &client_id, redirect_uri: Some(CALLBACK), verifier: &verifier, refresh_life: Some(REFRESH_LIFE) };
@@ -370,15 +314,18 @@ mod tests {
     }
 
     /// An active grant and its first refresh token.
-    fn active() -> (Grant, GrantToken) {
+    pub(crate) fn active() -> (Grant, GrantToken) {
         let (grant, code) = granted();
         let change = redeem(&grant, &code, |_| {}, 1_010);
         (change.grant.unwrap(), change.answer.unwrap().unwrap())
     }
+}
 
-    fn refresh(grant: &Grant, token: &GrantToken, now: u64) -> Change {
-        grant.refresh(token, &client("c1"), REFRESH_LIFE, &fresh(now))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::fixture::*;
 
     #[test]
     fn a_code_is_good_once_and_a_replay_revokes_the_grant() {
@@ -426,62 +373,6 @@ mod tests {
         assert_eq!(fault(grant.redeem(&guessed, false, &fresh(1_001))), (GrantFault::VerifierMismatch, true), "burnt");
         let guess = GrantToken { kind: Kind::Code, grant_id: grant.grant_id.clone(), secret: [9; 32] };
         assert_eq!(fault(redeem(&grant, &guess, |_| {}, 1_001)), (GrantFault::Unknown, false), "a guess changes nothing");
-    }
-
-    #[test]
-    fn refresh_tokens_rotate_and_every_earlier_one_ends_the_family() {
-        // RT-01, RT-02, RT-03, RT-04, G-16, I-29
-        let (mut grant, first) = active();
-        let mut tokens = vec![first];
-        for _ in 0..20 {
-            let change = refresh(&grant, tokens.last().unwrap(), 2_000);
-            tokens.push(change.answer.unwrap().unwrap());
-            grant = change.grant.unwrap();
-        }
-        let (current, earlier) = tokens.split_last().unwrap();
-        for (at, token) in earlier.iter().enumerate() {
-            let replay = refresh(&grant, token, 2_000 + REFRESH_GRACE + 1);
-            assert_eq!(replay.answer.unwrap_err(), GrantFault::Replayed, "{at}");
-            assert!(matches!(replay.grant.unwrap().phase, Phase::Revoked { .. }), "{at}");
-        }
-        assert!(refresh(&grant, current, 2_100).answer.is_ok());
-        let guess = GrantToken { kind: Kind::Refresh, grant_id: grant.grant_id.clone(), secret: [9; 32] };
-        let guessed = refresh(&grant, &guess, 2_000);
-        assert!(guessed.answer.unwrap_err() == GrantFault::Unknown && guessed.grant.is_none(), "a guess changes nothing");
-        assert_eq!(refresh(&grant.revoked(Timestamp::from_unix(2_000)), current, 2_001).answer.unwrap_err(), GrantFault::Revoked);
-    }
-
-    #[test]
-    fn an_honest_retry_gets_the_same_successor_for_a_moment() {
-        // RT-06
-        let (grant, first) = active();
-        let change = refresh(&grant, &first, 2_000);
-        let (rotated, second) = (change.grant.unwrap(), change.answer.unwrap().unwrap());
-        let retry = refresh(&rotated, &first, 2_000 + REFRESH_GRACE);
-        assert!(retry.grant.is_none(), "nothing forks");
-        assert_eq!(retry.answer.unwrap().unwrap().expose(), second.expose());
-        assert_eq!(refresh(&rotated, &first, 2_001 + REFRESH_GRACE).answer.unwrap_err(), GrantFault::Replayed);
-        // Once the successor was used there is nothing left to retry.
-        let used = refresh(&rotated, &second, 2_001).grant.unwrap();
-        assert_eq!(refresh(&used, &first, 2_002).answer.unwrap_err(), GrantFault::Replayed);
-    }
-
-    #[test]
-    fn refresh_tokens_are_bound_to_the_client_and_end() {
-        // RT-07, RT-11
-        let (grant, first) = active();
-        let other = grant.refresh(&first, &client("c2"), REFRESH_LIFE, &fresh(2_000));
-        assert!(other.answer.unwrap_err() == GrantFault::OtherClient && other.grant.is_none());
-        assert_eq!(refresh(&grant, &first, 1_010 + REFRESH_LIFE).answer.unwrap_err(), GrantFault::Expired, "idle");
-        let mut grant = grant;
-        let mut token = first;
-        let mut now = 1_010;
-        while now + REFRESH_LIFE / 2 < 1_000 + LONGEST_GRANT {
-            now += REFRESH_LIFE / 2;
-            let change = refresh(&grant, &token, now);
-            (grant, token) = (change.grant.unwrap(), change.answer.unwrap().unwrap());
-        }
-        assert_eq!(refresh(&grant, &token, 1_000 + LONGEST_GRANT).answer.unwrap_err(), GrantFault::Expired, "rotation never extends the whole");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod password;
 pub mod path;
 pub mod pkce;
 pub mod privilege;
+pub mod refresh_family;
 pub mod registration;
 pub mod revocation;
 pub mod rights;
