@@ -16,11 +16,11 @@ use crate::oauth::sign_in::{Attempts, Consent, FORGIVEN_AFTER, Session};
 use crate::oauth::user::UserId;
 
 impl Store {
-    /// Writes a new grant and remembers the consent to it. `Exists`: the request was allowed before.
+    /// Writes what became of a request, and remembers the consent to it. `Exists`: it was allowed or denied before.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn allow(&self, grant: &Grant, consent: Option<&Consent>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+    pub async fn decide(&self, grant: &Grant, consent: Option<&Consent>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
         let mut transaction = Transaction::default().put(&self.table, grant_item(grant)?, Expect::Absent)?;
         if let Some(consent) = consent {
             let item = ItemBuilder::new(Key::Consent { user_id: &grant.user_id, client: &consent.client_id }).doc(consent)?.build();

@@ -223,7 +223,8 @@ async fn state_comes_back_byte_for_byte() {
         assert_eq!((seen(&answer).as_str(), parameter(&to, "state").unwrap_or_default().as_str()), ("access_denied", state), "{to}");
         assert_eq!((parameter(&to, "code"), state.is_empty() && to.contains("state")), (None, false), "{to}");
     }
-    assert!(!server.dump().await.contains("grant#"), "nothing is kept of what was denied");
+    let dump = server.dump().await;
+    assert!(dump.contains("grant.denied") && !dump.contains("code_issued") && !dump.contains("gw_ac_"), "a denial is kept, and no code");
 }
 
 #[tokio::test]
@@ -337,6 +338,13 @@ async fn a_form_is_good_only_in_the_browser_that_it_was_made_for_and_once() {
     let tokens = json_of(&people.redeem(&server, &parameter(&back, "code").unwrap()).await);
     assert_eq!((&tokens["scope"], &claims(tokens["access_token"].as_str().unwrap())["sub"]), (&json!("read"), &json!(people.alice)));
     assert_eq!(post(&cookies, ISSUER, &request, &proof, "").await, "page", "a second time");
+    // A request that was denied stays denied, and one that was allowed is not denied any more.
+    let denied = people.browser.open(&server, &People::url(&[("scope", "https://orders.example/write")])).await;
+    assert_eq!(seen(&people.browser.press(&server, &denied, "deny", &[]).await), "access_denied");
+    for button in ["approve", "deny"] {
+        assert_eq!(seen(&people.browser.press(&server, &denied, button, &[("allow", "write")]).await), "page", "{button}");
+    }
+    assert_eq!(seen(&people.browser.press(&server, &page, "deny", &[]).await), "page");
     server.pass(900);
     let late = people.browser.press(&server, &second, "approve", &[("allow", "read")]).await;
     assert_eq!(seen(&late), "page", "after a quarter of an hour");

@@ -1,8 +1,8 @@
 //! `/oauth2/authorize`: the authorization endpoint (RFC 6749 §3.1), with sign-in and consent.
 //!
-//! Nothing is kept of a request until it is allowed. The pages carry it, together with a proof that it was made for this browser; each step
+//! Nothing is kept of a request until the user has decided. The pages carry it, together with a proof that it was made for this browser; each step
 //! reads it again from the start, against the table as it is then. Its id becomes the grant's, and a grant is written only where
-//! there is none: so a request is allowed once.
+//! there is none: so a request is allowed once, or denied once.
 
 mod browser;
 mod pages;
@@ -23,7 +23,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::client::{Client, ClientType};
 use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
-use crate::oauth::grant::{Allowed, Grant, GrantId};
+use crate::oauth::grant::{Allowed, Grant, GrantId, GrantToken};
 use crate::oauth::ids::Issuer;
 use crate::oauth::password::Password;
 use crate::oauth::sign_in::{Consent, Cookie, SESSION_LIFE, Session};
@@ -110,7 +110,7 @@ impl Endpoint {
             Err(ended) => return Ok(*ended),
         };
         match self.signed_in(&browser, &found, &asked.client, fresh.now).await? {
-            Some(user) => self.ask_or_allow(request, &asked, user, &browser, fresh).await,
+            Some((user, session)) => self.ask_or_allow(request, &asked, user, session, fresh).await,
             None => Ok(self.sign_in_page(&asked, &browser, ("", None), StatusCode::OK, fresh)),
         }
     }
@@ -139,17 +139,15 @@ impl Endpoint {
             return self.sign_in(request, form, &asked, &browser, fresh).await;
         }
         let again = self.url(&asked.pending);
-        let Some(user) = self.signed_in(&browser, &found, &asked.client, fresh.now).await? else { return Ok(see_other(&again)) };
+        let Some((user, session)) = self.signed_in(&browser, &found, &asked.client, fresh.now).await? else { return Ok(see_other(&again)) };
         match action {
             "approve" => {
                 let ticked: Vec<&str> = form.all("allow").collect();
                 self.approve(&asked, user, &ticked, fresh).await
             }
-            "deny" => Ok(self.to_client(&asked, &AuthorizeError::denied("the user did not allow it"))),
+            "deny" => self.deny(&asked, &user, "the user did not allow it", fresh).await,
             "sign_out" => {
-                if let Some(session) = &browser.session {
-                    self.store.end_session(&session.digest()).await?;
-                }
+                self.store.end_session(&session.digest()).await?;
                 let mut response = see_other(&again);
                 self.set_cookie(&mut response, "session", "", 0);
                 Ok(response)
@@ -181,12 +179,18 @@ impl Endpoint {
         }
     }
 
-    /// Who is signed in in this browser, if they are of the client's realm.
-    async fn signed_in(&self, browser: &Browser, found: &Found, client: &Client, now: Timestamp) -> Result<Option<User>, StoreError> {
+    /// Who is signed in in this browser, if they are of the client's realm, and by which cookie.
+    async fn signed_in<'b>(
+        &self,
+        browser: &'b Browser,
+        found: &Found,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<(User, &'b Cookie)>, StoreError> {
         let Some(cookie) = &browser.session else { return Ok(None) };
         let Some(session) = found.session(&cookie.digest())? else { return Ok(None) };
         let user = self.store.batch().with(Key::User(&session.user_id)).read().await?.user(&session.user_id)?;
-        Ok(user.filter(|user| session.is_alive(user, now) && user.metadata.realm == client.metadata.realm))
+        Ok(user.filter(|user| session.is_alive(user, now) && user.metadata.realm == client.metadata.realm).map(|user| (user, cookie)))
     }
 
     async fn sign_in(&self, request: &Request, form: &Form, asked: &Asked, browser: &Browser, fresh: &Fresh) -> Result<Response, Refusal> {
@@ -225,7 +229,7 @@ impl Endpoint {
     }
 
     /// The consent page for what was not allowed before, or the code.
-    async fn ask_or_allow(&self, request: &Request, asked: &Asked, user: User, browser: &Browser, fresh: &Fresh) -> Result<Response, Refusal> {
+    async fn ask_or_allow(&self, request: &Request, asked: &Asked, user: User, session: &Cookie, fresh: &Fresh) -> Result<Response, Refusal> {
         let (person, consent) = match self.person(asked, user).await? {
             Ok(person) => person,
             Err(ended) => return Ok(*ended),
@@ -240,7 +244,6 @@ impl Endpoint {
         if new.is_empty() && request.method != Method::HEAD {
             return self.allow(asked, &person, asked.request.scope.clone(), None, fresh).await;
         }
-        let Some(session) = &browser.session else { return Ok(self.page_fault(PageFault::UnknownClient, fresh)) };
         let describe = |value: &&'_ String| {
             let description = api.metadata.scopes.iter().find(|scope| scope.value == **value).map(|scope| scope.description.as_str());
             description.filter(|description| !description.is_empty()).unwrap_or_default().to_owned()
@@ -283,7 +286,7 @@ impl Endpoint {
         let is_allowed = |value: &&String| ticked.contains(&value.as_str()) || (!is_public && consent.scopes.contains(&full(value)));
         let scope: Vec<String> = asked.request.scope.iter().filter(is_allowed).cloned().collect();
         if scope.is_empty() {
-            return Ok(self.to_client(asked, &AuthorizeError::denied("the user allowed nothing of it")));
+            return self.deny(asked, &person.user, "the user allowed nothing of it", fresh).await;
         }
         consent.scopes.extend(scope.iter().map(|value| full(value)));
         consent.at = fresh.now;
@@ -292,26 +295,36 @@ impl Endpoint {
 
     /// Writes the grant and sends its code to the client.
     async fn allow(&self, asked: &Asked, person: &Person, scope: Vec<String>, consent: Option<&Consent>, fresh: &Fresh) -> Result<Response, Refusal> {
-        let allowed = Allowed {
-            client_id: &asked.client.client_id,
-            user_id: &person.user.user_id,
-            aud: &asked.request.aud,
-            scope,
-            redirect_uri: asked.request.redirect.uri(),
-            challenge: asked.request.challenge.clone(),
-            not_before: person.valid_from,
-        };
-        let (grant, code) = Grant::allow(asked.pending.id.clone(), allowed, fresh);
+        let (grant, code) = asked.grant(&person.user, scope, person.valid_from, fresh);
+        let answer = see_other(&asked.request.redirect.with_code(&code.expose(), &self.issuer));
+        self.decided(&grant, consent, ("grant.allowed", answer), fresh).await
+    }
+
+    /// Writes that the user said no, so that the page that asked cannot say yes later, and tells the client.
+    async fn deny(&self, asked: &Asked, user: &User, why: &'static str, fresh: &Fresh) -> Result<Response, Refusal> {
+        let (grant, _) = asked.grant(user, Vec::new(), user.valid_from, fresh);
+        let answer = self.to_client(asked, &AuthorizeError::denied(why));
+        self.decided(&grant.revoked(fresh.now), None, ("grant.denied", answer), fresh).await
+    }
+
+    /// Writes what became of a request, once.
+    async fn decided(
+        &self,
+        grant: &Grant,
+        consent: Option<&Consent>,
+        (event, answer): (&'static str, Response),
+        fresh: &Fresh,
+    ) -> Result<Response, Refusal> {
         let audit = AuditEvent {
             client_id: Some(grant.client_id.clone()),
             user_id: Some(grant.user_id.clone()),
             object: Some(grant.grant_id.as_str().to_owned()),
-            ..AuditEvent::done(fresh.now, "grant.allowed", grant.user_id.as_str())
+            ..AuditEvent::done(fresh.now, event, grant.user_id.as_str())
         };
-        match self.store.allow(&grant, consent, &audit, fresh).await? {
-            Commit::Done => Ok(see_other(&asked.request.redirect.with_code(&code.expose(), &self.issuer))),
+        match self.store.decide(grant, consent, &audit, fresh).await? {
+            Commit::Done => Ok(answer),
             Commit::Exists | Commit::Stale => {
-                let used = ("This page was used before", "What it asked for has been allowed already.", BACK);
+                let used = ("This page was used before", "What it asked for has been answered already.", BACK);
                 Ok(self.fault(StatusCode::BAD_REQUEST, used, fresh))
             }
         }
@@ -411,5 +424,19 @@ const BACK: &str = "Go back to the application and start again.";
 impl Asked {
     fn api(&self) -> Result<&Api, Refusal> {
         self.request.api(&self.apis).ok_or_else(|| Refusal::Unavailable("the api of a request is gone".to_owned()))
+    }
+
+    /// The grant that the request becomes, and its code.
+    fn grant(&self, user: &User, scope: Vec<String>, not_before: Timestamp, fresh: &Fresh) -> (Grant, GrantToken) {
+        let allowed = Allowed {
+            client_id: &self.client.client_id,
+            user_id: &user.user_id,
+            aud: &self.request.aud,
+            scope,
+            redirect_uri: self.request.redirect.uri(),
+            challenge: self.request.challenge.clone(),
+            not_before,
+        };
+        Grant::allow(self.pending.id.clone(), allowed, fresh)
     }
 }
