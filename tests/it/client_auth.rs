@@ -271,3 +271,40 @@ async fn an_expired_secret_is_a_wrong_one() {
     assert_eq!(token(&server, &basic("c_cc", &first), "").await, "200");
     assert_eq!(token(&server, &basic(ADMIN, ADMIN_SECRET), "").await, "200");
 }
+
+#[tokio::test]
+async fn guesses_at_a_clients_secret_have_to_wait_and_the_client_has_not() {
+    // LO-04, LO-05, CA-15
+    let (server, secret) = with_client(json!({})).await;
+    let other_node = server.another().await;
+    let from = async |node: &Server, source: &str, path: &str, authorization: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", authorization), ("x-forwarded-for", "192.0.2.1")];
+        node.send_from(Some(source), "POST", path, &headers, format!("{GRANT}&token=x")).await
+    };
+    let (wrong, nobody, right) = (basic("c_cc", &"x".repeat(43)), basic("c_nobody", &"x".repeat(43)), basic("c_cc", &secret));
+    // Unknown clients and known ones are counted as one, at every endpoint and every node.
+    for at in 0..50 {
+        let (node, authorization) = (if at % 2 == 0 { &server } else { &other_node }, if at % 3 == 0 { &nobody } else { &wrong });
+        let path = ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"][at % 3];
+        assert_eq!(outcome(&from(node, "198.51.100.7", path, authorization).await), "401 invalid_client", "{at}");
+    }
+    for path in ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"] {
+        for authorization in [&wrong, &nobody] {
+            let refused = from(&other_node, "198.51.100.7", path, authorization).await;
+            assert_eq!(outcome(&refused), "429 slow_down", "{path}");
+            assert_eq!(refused.headers()["retry-after"], "1");
+        }
+    }
+    // What waits costs a read and is written down nowhere: so the row's 10,000 guesses are 500 here.
+    server.proxy.calls();
+    for _ in 0..500 {
+        assert_eq!(from(&server, "198.51.100.7", "/oauth2/token", &wrong).await.status(), 429);
+    }
+    assert_nothing_written(&server);
+    // The client itself is let in, and so is everybody's mistake from elsewhere.
+    assert_eq!(outcome(&from(&server, "198.51.100.7", "/oauth2/token", &right).await), "200");
+    assert_eq!(outcome(&from(&server, "198.51.100.8", "/oauth2/token", &wrong).await), "401 invalid_client");
+    server.pass(1);
+    assert_eq!(outcome(&from(&server, "198.51.100.7", "/oauth2/token", &wrong).await), "401 invalid_client");
+    assert_eq!(from(&server, "198.51.100.7", "/oauth2/token", &wrong).await.headers()["retry-after"], "2");
+}

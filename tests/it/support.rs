@@ -140,6 +140,11 @@ impl Server {
 
     /// Sends a request; the target may have a query.
     pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response {
+        self.send_from(None, method, target, headers, body).await
+    }
+
+    /// The same from an address.
+    pub async fn send_from(&self, source: Option<&str>, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -151,7 +156,7 @@ impl Server {
             query: decoded_query(query).unwrap(),
             headers: map,
             body: body.into(),
-            source: None,
+            source: source.map(|address| address.parse().unwrap()),
         };
         let response = Box::pin(self.functions.answer(request, self.fresh())).await;
         if shared::routes::is_ours(path) {

@@ -1,6 +1,7 @@
 //! `/oauth2/authorize`: the authorization endpoint (RFC 6749 §3.1), with sign-in and consent pages.
 //!
-//! Needs: clients, Apis, users, groups and assignments (read), sessions, consents and failed sign-ins (read, write), grants (write).
+//! Needs: clients, Apis, users, groups and assignments (read), sessions, consents and failed sign-ins (read, write), grants and the audit
+//! trail (write).
 
 use shared::endpoints::authorize::Endpoint;
 use shared::runtime::{Error, Runtime, serve};

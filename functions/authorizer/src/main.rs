@@ -1,7 +1,7 @@
 //! The request authorizer of API Gateway: REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0, WebSocket `$connect`.
 //!
-//! Needs: clients, Apis, privileges, users, groups, assignments, grants, keys, token records and the feed (read), failed sign-ins (read, write),
-//! the counts (write).
+//! Needs: clients, Apis, privileges, users, groups, assignments, consents, grants, keys, token records and the feed (read), failed sign-ins
+//! (read, write), the counts and the audit trail (write).
 
 use shared::endpoints::authorizer::Endpoint;
 use shared::runtime::{Error, Runtime, now, serve_authorizer};

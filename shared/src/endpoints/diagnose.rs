@@ -9,9 +9,10 @@ use super::evidence::{Evidence, Examined};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
 use super::route_view::RouteView;
+use super::sign_in::authenticated;
 use crate::oauth::api::{ADMIN_AUDIENCE, Api, Apis};
 use crate::oauth::bearer::{self, Challenge};
-use crate::oauth::client_auth::{Credentials, authenticate};
+use crate::oauth::client_auth::Credentials;
 use crate::oauth::diagnosis::Circumstances;
 use crate::oauth::error::TokenError;
 use crate::oauth::form::Form;
@@ -206,7 +207,7 @@ async fn caller(evidence: &Evidence, request: &Request, fresh: &Fresh) -> Result
     }
     let credentials = Credentials::parse(&authorization, &Form::default())?;
     let found = evidence.store.batch().with(Key::Client(credentials.client_id())).read().await?;
-    let client = authenticate(&credentials, found.client(credentials.client_id())?, fresh.now)?;
+    let client = authenticated(&evidence.store, &credentials, (found.client(credentials.client_id())?, request.source), fresh).await?;
     Ok(Caller::Client(client.client_id.clone()))
 }
 

@@ -6,16 +6,18 @@ use super::diagnose::diagnose;
 use super::evidence::{Evidence, Examined};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
+use super::sign_in::authenticated;
 use super::tally::{Happened, Tally};
 use crate::oauth::access_token::Claims;
-use crate::oauth::client_auth::{Credentials, authenticate};
+use crate::oauth::client_auth::Credentials;
 use crate::oauth::error::TokenError;
 use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::introspection::{IntrospectionResponse, TokenInfo, admit, may_see};
 use crate::store::Count;
 
-/// The endpoint and what it needs: clients, Apis, privileges, token records and public keys (read).
+/// The endpoint and what it needs: clients, Apis, privileges, people, grants, token records and public keys (read), failed sign-ins (read,
+/// write).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
@@ -69,7 +71,8 @@ impl Endpoint {
         let credentials = Credentials::parse(&request.authorization(), form)?;
         let token = form.get(name).unwrap_or_default();
         let examined = self.evidence.examine(token, Some(credentials.client_id()), fresh.now).await?;
-        let caller = authenticate(&credentials, examined.found.client(credentials.client_id())?, fresh.now)?;
+        let registered = examined.found.client(credentials.client_id())?;
+        let caller = authenticated(&self.evidence.store, &credentials, (registered, request.source), fresh).await?;
         admit(&caller)?;
         form.required(name)?;
         self.tally.add(Some(&caller.client_id), Happened::plain(Count::Introspections), fresh.now);

@@ -22,7 +22,7 @@ pub enum Refusal {
     Bearer(Challenge<'static>),
     /// The token in question is another client's.
     NotOwner,
-    /// Too many passwords were tried: this many seconds before the next.
+    /// Too many passwords or secrets were tried: this many seconds before the next.
     TooManyTries(u64),
     /// No such path here.
     NotFound,
@@ -94,7 +94,7 @@ impl Refusal {
             }
             Self::NotOwner => error(StatusCode::FORBIDDEN, "access_denied", "the token is another client's: its owner or an administrator may ask"),
             Self::TooManyTries(seconds) => {
-                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many failed sign-ins, wait before the next");
+                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many failed tries, wait before the next");
                 set(&mut response, RETRY_AFTER, &seconds.to_string());
                 response
             }

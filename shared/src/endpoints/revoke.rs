@@ -1,14 +1,17 @@
 //! `POST /oauth2/revoke` (RFC 7009).
 
+use std::net::IpAddr;
+
 use http::StatusCode;
 
 use super::evidence::Evidence;
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
+use super::sign_in::authenticated;
 use super::tally::{Happened, Tally};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::change::AuditEvent;
-use crate::oauth::client_auth::{Credentials, authenticate};
+use crate::oauth::client_auth::Credentials;
 use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::grant::{GrantToken, Kind};
@@ -18,8 +21,8 @@ use crate::store::{Commit, Count, Key};
 /// How often a grant is revoked again because another request was faster with it.
 const ATTEMPTS: usize = 8;
 
-/// The endpoint and what it needs: clients, token records and public keys (read), grants (read, conditional write), revocations, the feed
-/// and the audit trail (write).
+/// The endpoint and what it needs: clients, people, token records and public keys (read), grants (read, conditional write), failed sign-ins
+/// (read, write), revocations, the feed and the audit trail (write).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
@@ -50,10 +53,11 @@ impl Endpoint {
         let token = form.get("token").unwrap_or_default();
         // `token_type_hint` is not needed: a token tells its own kind (RFC 7009 §2.1 lets a server ignore the hint).
         if let Some(refresh_token) = GrantToken::parse(Kind::Refresh, token) {
-            return self.give_back(&refresh_token, &form, &credentials, fresh).await;
+            return self.give_back(&refresh_token, &form, (&credentials, request.source), fresh).await;
         }
         let examined = self.evidence.examine(token, Some(credentials.client_id()), fresh.now).await?;
-        let caller = authenticate(&credentials, examined.found.client(credentials.client_id())?, fresh.now)?;
+        let registered = examined.found.client(credentials.client_id())?;
+        let caller = authenticated(&self.evidence.store, &credentials, (registered, request.source), fresh).await?;
         form.required("token")?;
         //= https://www.rfc-editor.org/rfc/rfc7009#section-2.2
         //# invalid tokens do not cause an error response since the client cannot handle such an error in a reasonable way.
@@ -71,10 +75,16 @@ impl Endpoint {
     }
 
     /// Ends the grant of a refresh token: with it die all its access tokens (G-14).
-    async fn give_back(&self, token: &GrantToken, form: &Form, credentials: &Credentials, fresh: &Fresh) -> Result<(), Refusal> {
+    async fn give_back(
+        &self,
+        token: &GrantToken,
+        form: &Form,
+        (credentials, source): (&Credentials, Option<IpAddr>),
+        fresh: &Fresh,
+    ) -> Result<(), Refusal> {
         let store = &self.evidence.store;
         let mut found = store.batch().with(Key::Client(credentials.client_id())).with(Key::Grant(&token.grant_id)).read().await?;
-        let caller = authenticate(credentials, found.client(credentials.client_id())?, fresh.now)?;
+        let caller = authenticated(store, credentials, (found.client(credentials.client_id())?, source), fresh).await?;
         form.required("token")?;
         for _ in 0..ATTEMPTS {
             let grant = found.grant(&token.grant_id)?;

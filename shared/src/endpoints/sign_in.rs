@@ -1,8 +1,10 @@
-//! Checking a password: the same steps for the sign-in page, the password grant and Basic at the gateway, so that guessing costs the same
-//! everywhere.
+//! Checking a user's password or a client's secret: the same steps wherever one is presented, so that guessing costs the same everywhere.
 
 use std::net::IpAddr;
 
+use super::respond::Refusal;
+use crate::oauth::client::Client;
+use crate::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::password::{Password, nobodys_work};
 use crate::oauth::sign_in::{Attempts, FREE_FOR_ACCOUNT, FREE_FOR_SOURCE};
@@ -61,7 +63,7 @@ pub(super) async fn sign_in(store: &Store, what: &Try<'_>, fresh: &Fresh) -> Res
         }
         None => {
             if let Some(source) = &source {
-                failed_from(store, source, fresh).await?;
+                failed(store, source, fresh).await?;
             }
             Ok(SignIn::Wrong)
         }
@@ -88,15 +90,38 @@ async fn noted(store: &Store, account: &str, source: Option<&str>, fresh: &Fresh
     Ok(Some(1))
 }
 
-async fn failed_from(store: &Store, source: &str, fresh: &Fresh) -> Result<(), StoreError> {
+/// Notes a failure of a source; the seconds to wait if there were too many before.
+async fn failed(store: &Store, source: &str, fresh: &Fresh) -> Result<Option<u64>, StoreError> {
     for _ in 0..ATTEMPTS {
         let earlier = store.batch().with(Key::Attempts(source)).read().await?.attempts(source)?;
         match Attempts::try_at(earlier, FREE_FOR_SOURCE, fresh.now) {
             Ok(attempts) if store.put_attempts(source, attempts).await? == Commit::Stale => {}
-            Ok(_) | Err(_) => return Ok(()),
+            Ok(_) => return Ok(None),
+            Err(wait) => return Ok(Some(wait)),
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Authenticates the client that `credentials` name, given what the table has under that name. Failures are counted for their source,
+/// whatever the name (LO-04), and cost it the same waits as wrong passwords. The right secret is let in even then: it is 256 random bits, and
+/// whoever shares an address with a client must not be able to stop it.
+///
+/// # Errors
+/// `invalid_client`, or how long the source has to wait.
+pub(super) async fn authenticated(
+    store: &Store,
+    credentials: &Credentials,
+    (registered, source): (Option<Client>, Option<IpAddr>),
+    fresh: &Fresh,
+) -> Result<AuthenticatedClient, Refusal> {
+    match (authenticate(credentials, registered, fresh.now), source) {
+        (Err(error), Some(source)) => match failed(store, &format!("clients#{}", network(source)), fresh).await? {
+            Some(wait) => Err(Refusal::TooManyTries(wait)),
+            None => Err(error.into()),
+        },
+        (answer, _) => Ok(answer?),
+    }
 }
 
 /// An address, or the network that one subscriber has of IPv6 (LO-05).

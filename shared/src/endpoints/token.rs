@@ -8,13 +8,13 @@ use http::StatusCode;
 use super::keyring::{Keyring, KeyringError};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
-use super::sign_in::{SignIn, Try, sign_in};
+use super::sign_in::{SignIn, Try, authenticated, sign_in};
 use super::tally::{Happened, Tally};
 use crate::oauth::access_token::SubjectType;
 use crate::oauth::api::SigningAlg;
 use crate::oauth::change::AuditEvent;
 use crate::oauth::client::{Client, GrantType};
-use crate::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
+use crate::oauth::client_auth::{AuthenticatedClient, Credentials};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::grant::{Grant, GrantToken, Phase};
 use crate::oauth::time::Timestamp;
@@ -75,12 +75,12 @@ impl Endpoint {
         // Refusals are told to a client that exists, not to any name that a stranger gives.
         let known = registered.as_ref().map(|_| credentials.client_id());
         self.keyring.take(found.keys()?, fresh.now);
-        let issued = match authenticate(&credentials, registered, fresh.now) {
+        let issued = match authenticated(&self.store, &credentials, (registered, request.source), fresh).await {
             Ok(client) => match asked {
                 Ok(asked) => self.granted(&asked, &client, found, request.source, fresh).await.map(|issued| (client, issued)),
                 Err(error) => Err(error.into()),
             },
-            Err(error) => Err(error.into()),
+            Err(refusal) => Err(refusal),
         };
         let (client, (issued, response)) = issued.inspect_err(|refusal| {
             if let Refusal::OAuth(error) = refusal {

@@ -1,11 +1,9 @@
 //! Signing in: guessing, sessions, cookies.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
-use shared::endpoints::{Request, Response};
+use shared::endpoints::Response;
 
 use super::{started, together};
 use crate::browser::{Browser, PASSWORD, People, field, location};
@@ -21,23 +19,15 @@ async fn tried_from(
     username: &str,
     password: &str,
     source: Option<&str>,
-    more: &[(&'static str, &str)],
+    more: &[(&str, &str)],
 ) -> Response {
     let cookies = browser.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
-    headers.insert("cookie", HeaderValue::from_str(&cookies).unwrap());
-    for (name, value) in more {
-        headers.insert(*name, HeaderValue::from_str(value).unwrap());
-    }
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded"), ("cookie", cookies.as_str())];
+    headers.extend(more);
     let (request, proof) = (field(page, "request"), field(page, "proof"));
     let fields = [("request", request.as_str()), ("proof", &proof), ("action", "sign_in"), ("username", username), ("password", password)];
     let body = fields.map(|(name, value)| format!("{name}={}", encoded(value))).join("&");
-    let source: Option<IpAddr> = source.map(|address| address.parse().unwrap());
-    let request = Request { method: Method::POST, path: "/oauth2/authorize".to_owned(), query: Vec::new(), headers, body: body.into(), source };
-    let response = server.functions.answer(request, server.fresh()).await;
-    crate::http::check("POST", "/oauth2/authorize", &response);
-    response
+    server.send_from(source, "POST", "/oauth2/authorize", &headers, body).await
 }
 
 /// A sign-in without an address.

@@ -38,7 +38,7 @@ const PAGE_LIFE: u64 = 900;
 const PATH: &str = "/oauth2/authorize";
 
 /// The endpoint and what it needs: clients, Apis, users, groups and assignments (read), sessions, consents, failed sign-ins (read, write),
-/// grants (write).
+/// grants and the audit trail (write).
 pub struct Endpoint {
     /// The table.
     pub store: Store,
