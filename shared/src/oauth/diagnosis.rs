@@ -68,9 +68,10 @@ impl Closed {
     }
 }
 
+const ANOTHER: &str = "request a new token at the token endpoint";
+
 impl Circumstances<'_> {
     fn of_token(&self, fault: TokenFault) -> (String, String) {
-        const ANOTHER: &str = "request a new token at the token endpoint";
         let own = self.issuer.as_str();
         match fault {
             TokenFault::Malformed => ("this is no access token of this server".to_owned(), format!("{ANOTHER} and send it as it is")),
@@ -102,14 +103,7 @@ impl Circumstances<'_> {
                 let at = self.claims.map(|claims| claims.iat.rfc3339()).unwrap_or_default();
                 (format!("the token is from the future: it was issued at {at}, and it is {} now", self.now.rfc3339()), "set the clocks".to_owned())
             }
-            TokenFault::Revoked => {
-                let itself = self.record.and_then(|record| record.revoked_at).map(|at| format!("the token was revoked at {}", at.rfc3339()));
-                let with_all = || {
-                    let before = self.client.map(|client| client.tokens_valid_from.rfc3339()).unwrap_or_default();
-                    format!("the token was revoked with all tokens of its client that were issued before {before}")
-                };
-                (itself.unwrap_or_else(with_all), ANOTHER.to_owned())
-            }
+            TokenFault::Revoked => self.of_revocation(),
             TokenFault::ClientInactive => {
                 let whose = self.claims.map(|claims| claims.client_id.as_str()).unwrap_or_default();
                 match self.client {
@@ -126,6 +120,30 @@ impl Circumstances<'_> {
                 (format!("the user {user} is not assigned to the client {client}"), "assign the user, or a group of theirs, to the client".to_owned())
             }
             TokenFault::AudienceMismatch => self.of_audience(),
+        }
+    }
+
+    /// What revoked the token: itself, its client's tokens, its user's, or the grant that it came from.
+    fn of_revocation(&self) -> (String, String) {
+        const AGAIN: &str = "let the user sign in again";
+        if let Some(at) = self.record.and_then(|record| record.revoked_at) {
+            return (format!("the token was revoked at {}", at.rfc3339()), ANOTHER.to_owned());
+        }
+        let issued_at = self.claims.map(|claims| claims.iat).unwrap_or_default();
+        let of_client = self.client.map(|client| client.tokens_valid_from).filter(|from| issued_at < *from);
+        let of_user = self.person.map(|person| person.valid_from).filter(|from| issued_at < *from);
+        match (of_client, of_user) {
+            (Some(from), _) => {
+                (format!("the token was revoked with all tokens of its client that were issued before {}", from.rfc3339()), ANOTHER.to_owned())
+            }
+            (None, Some(from)) => (
+                format!("the user has a new password, or withdrew what the client was allowed: tokens issued before {} are dead", from.rfc3339()),
+                AGAIN.to_owned(),
+            ),
+            (None, None) => (
+                "what the user allowed the client has ended: by a revocation, or because a code or refresh token was used twice".to_owned(),
+                AGAIN.to_owned(),
+            ),
         }
     }
 
@@ -219,6 +237,7 @@ mod tests {
     use super::super::path::CanonicalPath;
     use super::super::privilege::fixture::privilege;
     use super::super::route_table::RouteTable;
+    use super::super::user::fixture::user;
     use super::*;
 
     /// What is known of a call on a route of the Api `soda`: a token of the client `c1` for it, unless a test says otherwise.
@@ -226,6 +245,7 @@ mod tests {
         claims: Claims,
         record: Option<TokenRecord>,
         client: Option<Client>,
+        person: Option<Person>,
         is_on_soda: bool,
     }
 
@@ -233,13 +253,13 @@ mod tests {
     fn said(closed: Closed, changes: Option<Value>, alter: impl FnOnce(&mut Known)) -> String {
         let (client, _) = client(json!({"roles": ["dev", "ops"]}));
         let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-        let mut known = Known { claims, record: None, client: Some(client), is_on_soda: true };
+        let mut known = Known { claims, record: None, client: Some(client), person: None, is_on_soda: true };
         alter(&mut known);
         let soda = api("soda", "https://soda.example/", &["read", "write"]);
         let table = RouteTable::new("/soda", changes.map(|changes| privilege("staff", changes)).into_iter().collect());
         let protection = Protection::of(&soda, Some(&table), "GET", &CanonicalPath::parse("/soda/a").unwrap());
         let circumstances = Circumstances {
-            person: None,
+            person: known.person.as_ref(),
             issuer: &Issuer::parse("https://as.example").unwrap(),
             token_issuer: Some("https://other.example"),
             claims: Some(&known.claims),
@@ -336,10 +356,25 @@ mod tests {
             &["00:41:40"],
         );
         pin(
-            &said(revoked, None, |known| known.record = Some(record(None))),
-            "token revoked: the token was revoked with all tokens of its client that were issued before 1970-01-01T00:16:40Z. \
+            &said(revoked, None, |known| known.client = Some(client(json!({})).0.with_tokens_revoked(Timestamp::from_unix(2_500)))),
+            "token revoked: the token was revoked with all tokens of its client that were issued before 1970-01-01T00:41:41Z. \
              request a new token at the token endpoint.",
-            &["00:16:40"],
+            &["00:41:41"],
+        );
+        pin(
+            &said(revoked, None, |known| {
+                let person = Person::new(user(json!({})), &[], true);
+                known.person = Some(Person { valid_from: Timestamp::from_unix(2_500), ..person });
+            }),
+            "token revoked: the user has a new password, or withdrew what the client was allowed: tokens issued before 1970-01-01T00:41:40Z \
+             are dead. let the user sign in again.",
+            &["00:41:40"],
+        );
+        pin(
+            &said(revoked, None, |known| known.record = Some(record(None))),
+            "token revoked: what the user allowed the client has ended: by a revocation, or because a code or refresh token was used twice. \
+             let the user sign in again.",
+            &["sign in again"],
         );
         plainly(
             Closed::Token(TokenFault::ClientInactive),
