@@ -134,6 +134,7 @@ async fn answer(
         _ => None,
     };
     let person = examined.as_ref().and_then(|examined| examined.person.as_ref());
+    let parties = Parties { client: client.as_ref(), person, grant: grant.as_ref() };
     let presented = match (sent, &examined) {
         (Sent::Unusable, _) => Presented::Unusable,
         (_, None) => Presented::Nothing,
@@ -142,14 +143,14 @@ async fn answer(
             claims,
             recorded: Recorded::of(record.as_ref()),
             key_is_trusted: examined.kid().is_none_or(|kid| evidence.keyring.set().trusts(kid, fresh.now)),
-            parties: Parties { client: client.as_ref(), person, grant: grant.as_ref() },
+            parties,
         },
     };
     let closed = judge(&call, presented, &apis, protection.as_ref(), fresh.now).err();
     let token_issuer = decoded.as_ref().and_then(|claims| claims.get("iss")).and_then(Value::as_str);
     let issuer = evidence.keyring.issuer();
-    let (record, client, protection) = (record.as_ref(), client.as_ref(), protection.as_ref());
-    let circumstances = Circumstances { issuer, token_issuer, claims, record, client, person, protection, now: fresh.now };
+    let (record, protection) = (record.as_ref(), protection.as_ref());
+    let circumstances = Circumstances { issuer, token_issuer, claims, record, parties, protection, now: fresh.now };
     let route = protection.map(RouteView::of);
     let diagnosis = closed.map(|closed| closed.explain(&circumstances));
     let (detail, remedy) = match diagnosis {

@@ -8,11 +8,11 @@ use crate::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::password::{Password, nobodys_work};
 use crate::oauth::sign_in::{Attempts, FREE_FOR_ACCOUNT, FREE_FOR_SOURCE};
-use crate::oauth::user::{User, canonical_username};
+use crate::oauth::user::{User, UserId, canonical_username};
 use crate::store::{Commit, Key, Store, StoreError};
 
-/// How often a try that met another one of the same account is noted again.
-const ATTEMPTS: usize = 4;
+/// How often a try that met another one of the same account or source is noted again.
+const ATTEMPTS: usize = 10;
 
 /// How a try ended.
 #[derive(Debug)]
@@ -40,13 +40,19 @@ pub(super) struct Try<'a> {
 /// Where the table did not answer: then nobody is signed in.
 pub(super) async fn sign_in(store: &Store, what: &Try<'_>, fresh: &Fresh) -> Result<SignIn, StoreError> {
     // What is no username is nobody's, and is counted for its source only.
-    let canonical = canonical_username(what.username).unwrap_or_default();
-    let account = format!("account#{}#{canonical}", what.realm);
+    let canonical = canonical_username(what.username);
+    let account = canonical.as_ref().map(|canonical| format!("account#{}#{canonical}", what.realm));
     let source = what.source.map(|address| format!("source#{}", network(address)));
-    if let Some(wait) = noted(store, &account, source.as_deref(), fresh).await? {
-        return Ok(SignIn::Wait(wait));
-    }
-    let user = store.user_named(what.realm, what.username).await?;
+    let tried = match noted(store, (what.realm, canonical.as_deref()), (account.as_deref(), source.as_deref()), fresh).await? {
+        Ok(tried) => tried,
+        Err(seconds) => {
+            log::info!(reason = "too_many_tries", realm = what.realm; "sign-in refused");
+            return Ok(SignIn::Wait(seconds));
+        }
+    };
+    // A name that is nobody's costs the same reads and the same work (LO-06).
+    let user_id = tried.user_id.unwrap_or_else(|| UserId::generate(fresh));
+    let user = store.batch().with(Key::User(&user_id)).read().await?.user(&user_id)?;
     let stored = user.as_ref().and_then(|user| user.password.as_ref());
     let is_right = match (what.password, stored) {
         (Some(password), Some(stored)) => stored.matches(password),
@@ -56,38 +62,63 @@ pub(super) async fn sign_in(store: &Store, what: &Try<'_>, fresh: &Fresh) -> Res
         }
         (None, _) => false,
     };
-    match user.filter(|user| is_right && user.metadata.active) {
-        Some(user) => {
-            store.forget_attempts(&account).await?;
-            Ok(SignIn::Good(Box::new(user)))
-        }
-        None => {
-            if let Some(source) = &source {
-                failed(store, source, fresh).await?;
-            }
-            Ok(SignIn::Wrong)
-        }
-    }
+    let Some(user) = user.filter(|user| is_right && user.metadata.active) else {
+        log::info!(reason = "wrong_password", realm = what.realm; "sign-in refused");
+        return Ok(SignIn::Wrong);
+    };
+    forgive(store, account.as_deref(), source.as_deref().zip(tried.of_source)).await?;
+    Ok(SignIn::Good(Box::new(user)))
 }
 
-/// Notes a try before the password is looked at; the seconds to wait if there were too many.
-async fn noted(store: &Store, account: &str, source: Option<&str>, fresh: &Fresh) -> Result<Option<u64>, StoreError> {
+/// A try that was noted.
+struct Tried {
+    /// Whose the username is, if it is anybody's.
+    user_id: Option<UserId>,
+    /// What was noted for the source.
+    of_source: Option<Attempts>,
+}
+
+/// Notes a try before the password is looked at, for its account and its source; the seconds to wait if there were too many.
+async fn noted(
+    store: &Store,
+    (realm, canonical): (&str, Option<&str>),
+    (account, source): (Option<&str>, Option<&str>),
+    fresh: &Fresh,
+) -> Result<Result<Tried, u64>, StoreError> {
     for _ in 0..ATTEMPTS {
-        let batch = store.batch().with(Key::Attempts(account)).with_some(source.map(Key::Attempts));
+        let username = canonical.map(|canonical| Key::Username { realm, canonical });
+        let batch = store.batch().with_some(account.map(Key::Attempts)).with_some(source.map(Key::Attempts)).with_some(username);
         let found = batch.read().await?;
-        if let Some(source) = source
-            && let Err(wait) = Attempts::try_at(found.attempts(source)?, FREE_FOR_SOURCE, fresh.now)
-        {
-            return Ok(Some(wait));
-        }
-        match Attempts::try_at(found.attempts(account)?, FREE_FOR_ACCOUNT, fresh.now) {
-            Err(wait) => return Ok(Some(wait)),
-            Ok(attempts) if store.put_attempts(account, attempts).await? == Commit::Done => return Ok(None),
-            Ok(_) => {}
+        let next = |whose: Option<&str>, free| whose.map(|whose| found.attempts(whose).map(|earlier| Attempts::try_at(earlier, free, fresh.now)));
+        let (of_account, of_source) = (next(account, FREE_FOR_ACCOUNT).transpose()?, next(source, FREE_FOR_SOURCE).transpose()?);
+        let (of_account, of_source) = match (of_account.transpose(), of_source.transpose()) {
+            (Ok(of_account), Ok(of_source)) => (of_account, of_source),
+            (Err(wait), Ok(_)) | (Ok(_), Err(wait)) => return Ok(Err(wait)),
+            (Err(one), Err(other)) => return Ok(Err(one.max(other))),
+        };
+        let notes: Vec<(&str, Attempts)> = account.zip(of_account).into_iter().chain(source.zip(of_source)).collect();
+        if notes.is_empty() || store.note_attempts(&notes, None).await? == Commit::Done {
+            let user_id = canonical.and_then(|canonical| found.user_id_of(realm, canonical));
+            return Ok(Ok(Tried { user_id, of_source }));
         }
     }
-    // So many tries of one account at once are nobody's who knows the password.
-    Ok(Some(1))
+    // So many tries at once of one account, or from one place, are nobody's who knows the password.
+    Ok(Err(1))
+}
+
+/// Forgets the failures of an account that has succeeded, and takes back what the try cost its source.
+async fn forgive(store: &Store, account: Option<&str>, mut source: Option<(&str, Attempts)>) -> Result<(), StoreError> {
+    for _ in 0..ATTEMPTS {
+        let notes: Vec<(&str, Attempts)> = source.map(|(whose, noted)| (whose, noted.taken_back())).into_iter().collect();
+        if store.note_attempts(&notes, account).await? == Commit::Done {
+            return Ok(());
+        }
+        if let Some((whose, _)) = source {
+            source = store.batch().with(Key::Attempts(whose)).read().await?.attempts(whose)?.map(|attempts| (whose, attempts));
+        }
+    }
+    // The source keeps one failure that was none.
+    store.note_attempts(&[], account).await.map(|_| ())
 }
 
 /// Notes a failure of a source; the seconds to wait if there were too many before.
@@ -95,12 +126,12 @@ async fn failed(store: &Store, source: &str, fresh: &Fresh) -> Result<Option<u64
     for _ in 0..ATTEMPTS {
         let earlier = store.batch().with(Key::Attempts(source)).read().await?.attempts(source)?;
         match Attempts::try_at(earlier, FREE_FOR_SOURCE, fresh.now) {
-            Ok(attempts) if store.put_attempts(source, attempts).await? == Commit::Stale => {}
+            Ok(attempts) if store.note_attempts(&[(source, attempts)], None).await? == Commit::Stale => {}
             Ok(_) => return Ok(None),
             Err(wait) => return Ok(Some(wait)),
         }
     }
-    Ok(None)
+    Ok(Some(1))
 }
 
 /// Authenticates the client that `credentials` name, given what the table has under that name. Failures are counted for their source,

@@ -102,14 +102,16 @@ impl Endpoint {
         fresh: &Fresh,
     ) -> Result<(Issued, Response), Refusal> {
         let apis = found.apis()?;
-        for attempt in 0..ATTEMPTS {
+        let mut was_unused = false;
+        for _ in 0..ATTEMPTS {
             let grant = asked.grant_id().map_or(Ok(None), |grant_id| found.grant(grant_id))?;
             let person = match asked {
                 // A client that may not use the grant does not get a password tried.
                 TokenRequest::Password(asked) if client.may_use(GrantType::Password) => self.signed_in(asked, client, source, fresh).await?,
                 _ => self.person_of(grant.as_ref(), client).await?,
             };
-            let facts = Facts { client, apis: &apis, grant: grant.as_ref(), person: person.as_ref(), raced: attempt > 0 };
+            let facts = Facts { client, apis: &apis, grant: grant.as_ref(), person: person.as_ref(), raced: was_unused };
+            was_unused = grant.as_ref().is_some_and(Grant::is_unused);
             let Decision { change, answer } = decide(asked, &facts, fresh);
             let response = match &answer {
                 Ok(issued) => Some(self.signed(issued, fresh).await?),
@@ -123,6 +125,15 @@ impl Endpoint {
             };
             if commit == Commit::Done {
                 let issued = answer?;
+                if let (TokenRequest::Password(_), Some(person)) = (asked, &person) {
+                    let audit = AuditEvent {
+                        client_id: Some(client.client_id.clone()),
+                        user_id: Some(person.user.user_id.clone()),
+                        reason: Some("deprecated_grant".to_owned()),
+                        ..AuditEvent::done(fresh.now, "password.granted", client.client_id.as_str())
+                    };
+                    self.store.put_audit(&audit, &fresh.id("audit password")).await?;
+                }
                 let response = response.ok_or_else(|| Refusal::Unavailable("an issued token has an answer".to_owned()))?;
                 return Ok((issued, response));
             }
@@ -145,16 +156,7 @@ impl Endpoint {
     async fn signed_in(&self, asked: &password::Request, client: &Client, source: Option<IpAddr>, fresh: &Fresh) -> Result<Option<Person>, Refusal> {
         let what = Try { realm: client.metadata.realm.as_str(), username: &asked.username, password: asked.password.as_ref(), source };
         match sign_in(&self.store, &what, fresh).await? {
-            SignIn::Good(user) => {
-                let audit = AuditEvent {
-                    client_id: Some(client.client_id.clone()),
-                    user_id: Some(user.user_id.clone()),
-                    reason: Some("deprecated_grant".to_owned()),
-                    ..AuditEvent::done(fresh.now, "password.granted", client.client_id.as_str())
-                };
-                self.store.put_audit(&audit, &fresh.id("audit password")).await?;
-                Ok(Some(self.store.person(*user, client).await?))
-            }
+            SignIn::Good(user) => Ok(Some(self.store.person(*user, client).await?)),
             SignIn::Wrong => Ok(None),
             SignIn::Wait(seconds) => Err(Refusal::TooManyTries(seconds)),
         }

@@ -1,8 +1,6 @@
 //! The authorization request (RFC 6749 §4.1.1, PKCE required) and what is sent back to the client. Nothing is sent anywhere before the
 //! redirect URI is proven to be the client's: until then a fault is a page for the person in front of it.
 
-use serde::{Deserialize, Serialize};
-
 use super::api::{Api, Apis};
 use super::client::{Client, GrantType};
 use super::error::TokenError;
@@ -54,15 +52,14 @@ impl From<TokenError> for AuthorizeError {
 }
 
 /// Where to send the person back to: proven to be the client's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedRedirect {
     uri: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
 }
 
 /// An authorization request, read in full.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizationRequest {
     /// Who asks.
     pub client_id: ClientId,
@@ -74,6 +71,26 @@ pub struct AuthorizationRequest {
     pub scope: Vec<String>,
     /// PKCE.
     pub challenge: CodeChallenge,
+}
+
+/// The parameters that are looked at. Others are ignored (RFC 6749 §3.1), and do not come back after the sign-in page.
+const KNOWN: [&str; 11] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "response_mode",
+    "request",
+    "request_uri",
+];
+
+/// Those parameters of a request that are looked at, as they came: repeated ones included.
+pub fn known(parameters: Vec<(String, String)>) -> Vec<(String, String)> {
+    parameters.into_iter().filter(|(name, _)| KNOWN.contains(&name.as_str())).collect()
 }
 
 /// The parameters of a request, as they came: repeated ones included.

@@ -1,14 +1,13 @@
 //! Diagnosis: which gate closed on a call, in words that say what to do. It decides nothing: it tells what [`super::gates::judge`] decided.
 
 use super::access_token::{Claims, SubjectType, TokenRecord};
-use super::client::Client;
 use super::gates::Closed;
 use super::ids::{Issuer, Name};
 use super::privilege::ScopesMatch;
 use super::route::{Principal, Protection, RouteFault};
 use super::time::Timestamp;
-use super::token_gate::TokenFault;
-use super::user::Person;
+use super::token_gate::{Parties, TokenFault};
+use super::user::Epoch;
 
 /// What is known of a call that was refused.
 #[derive(Debug)]
@@ -21,10 +20,8 @@ pub struct Circumstances<'a> {
     pub claims: Option<&'a Claims>,
     /// The record of it.
     pub record: Option<&'a TokenRecord>,
-    /// Its client.
-    pub client: Option<&'a Client>,
-    /// Its user.
-    pub person: Option<&'a Person>,
+    /// Whom it is about.
+    pub parties: Parties<'a>,
     /// What the route asks for; `None`: no Api has it.
     pub protection: Option<&'a Protection<'a>>,
     /// When.
@@ -106,12 +103,12 @@ impl Circumstances<'_> {
             TokenFault::Revoked => self.of_revocation(),
             TokenFault::ClientInactive => {
                 let whose = self.claims.map(|claims| claims.client_id.as_str()).unwrap_or_default();
-                match self.client {
+                match self.parties.client {
                     Some(_) => (format!("the client {whose} is deactivated"), "activate the client: set `active` to true".to_owned()),
                     None => (format!("the client {whose} was deleted"), "register a client, activate it and request a new token".to_owned()),
                 }
             }
-            TokenFault::UserInactive => match self.person {
+            TokenFault::UserInactive => match self.parties.person {
                 Some(_) => ("the user is deactivated, or of another realm than the client's".to_owned(), "activate the user".to_owned()),
                 None => ("the user was deleted".to_owned(), "sign in as a user who exists".to_owned()),
             },
@@ -125,26 +122,23 @@ impl Circumstances<'_> {
 
     /// What revoked the token: itself, its client's tokens, its user's, or the grant that it came from.
     fn of_revocation(&self) -> (String, String) {
-        const AGAIN: &str = "let the user sign in again";
         if let Some(at) = self.record.and_then(|record| record.revoked_at) {
             return (format!("the token was revoked at {}", at.rfc3339()), ANOTHER.to_owned());
         }
         let issued_at = self.claims.map(|claims| claims.iat).unwrap_or_default();
-        let of_client = self.client.map(|client| client.tokens_valid_from).filter(|from| issued_at < *from);
-        let of_user = self.person.map(|person| person.valid_from).filter(|from| issued_at < *from);
-        match (of_client, of_user) {
-            (Some(from), _) => {
-                (format!("the token was revoked with all tokens of its client that were issued before {}", from.rfc3339()), ANOTHER.to_owned())
-            }
-            (None, Some(from)) => (
-                format!("the user has a new password, or withdrew what the client was allowed: tokens issued before {} are dead", from.rfc3339()),
-                AGAIN.to_owned(),
-            ),
-            (None, None) => (
-                "what the user allowed the client has ended: by a revocation, or because a code or refresh token was used twice".to_owned(),
-                AGAIN.to_owned(),
-            ),
+        if let Some(from) = self.parties.client.map(|client| client.tokens_valid_from).filter(|from| issued_at < *from) {
+            let detail = format!("the token was revoked with all tokens of its client that were issued before {}", from.rfc3339());
+            return (detail, ANOTHER.to_owned());
         }
+        let withdrawn = |at: Timestamp| format!("the user withdrew at {} what they had allowed the client", at.rfc3339());
+        let detail = match (self.parties.person.map(|person| person.epoch), self.parties.grant.map(|grant| grant.epoch)) {
+            (Some(Epoch { withdrawn: Some(at), .. }), Some(then)) if then.withdrawn != Some(at) => withdrawn(at),
+            (Some(now), Some(then)) if now.password != then.password => "the user has another password since".to_owned(),
+            (Some(Epoch { withdrawn: Some(at), password }), None) if at > password => withdrawn(at),
+            (Some(_), None) => "the user has another password since".to_owned(),
+            _ => "what the user allowed the client has ended: it was revoked, or a code or refresh token of it was used twice".to_owned(),
+        };
+        (detail, "let the user sign in again".to_owned())
     }
 
     fn of_audience(&self) -> (String, String) {
@@ -214,7 +208,10 @@ impl Circumstances<'_> {
             RouteFault::RoleMissing => {
                 let names = |roles: &[Name]| roles.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
                 let enough = privilege.map(|privilege| names(&privilege.roles)).unwrap_or_default();
-                let has = self.claims.zip(self.client).map(|(claims, client)| names(Principal { claims, client, person: self.person }.roles()));
+                let has = self
+                    .claims
+                    .zip(self.parties.client)
+                    .map(|(claims, client)| names(Principal { claims, client, person: self.parties.person }.roles()));
                 let has = has.filter(|roles| !roles.is_empty()).unwrap_or_else(|| "no role".to_owned());
                 let sub = self.claims.map(|claims| claims.sub.as_str()).unwrap_or_default();
                 (
@@ -232,11 +229,14 @@ mod tests {
 
     use super::super::access_token::fixture::claims;
     use super::super::api::fixture::api;
-    use super::super::client::AccessTokenFormat;
     use super::super::client::fixture::client;
+    use super::super::client::{AccessTokenFormat, Client};
+    use super::super::grant::Grant;
+    use super::super::grant::fixture::granted;
     use super::super::path::CanonicalPath;
     use super::super::privilege::fixture::privilege;
     use super::super::route_table::RouteTable;
+    use super::super::user::Person;
     use super::super::user::fixture::user;
     use super::*;
 
@@ -246,6 +246,7 @@ mod tests {
         record: Option<TokenRecord>,
         client: Option<Client>,
         person: Option<Person>,
+        grant: Option<Grant>,
         is_on_soda: bool,
     }
 
@@ -253,23 +254,32 @@ mod tests {
     fn said(closed: Closed, changes: Option<Value>, alter: impl FnOnce(&mut Known)) -> String {
         let (client, _) = client(json!({"roles": ["dev", "ops"]}));
         let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-        let mut known = Known { claims, record: None, client: Some(client), person: None, is_on_soda: true };
+        let mut known = Known { claims, record: None, client: Some(client), person: None, grant: None, is_on_soda: true };
         alter(&mut known);
         let soda = api("soda", "https://soda.example/", &["read", "write"]);
         let table = RouteTable::new("/soda", changes.map(|changes| privilege("staff", changes)).into_iter().collect());
         let protection = Protection::of(&soda, Some(&table), "GET", &CanonicalPath::parse("/soda/a").unwrap());
         let circumstances = Circumstances {
-            person: known.person.as_ref(),
+            parties: Parties { client: known.client.as_ref(), person: known.person.as_ref(), grant: known.grant.as_ref() },
             issuer: &Issuer::parse("https://as.example").unwrap(),
             token_issuer: Some("https://other.example"),
             claims: Some(&known.claims),
             record: known.record.as_ref(),
-            client: known.client.as_ref(),
             protection: known.is_on_soda.then_some(&protection),
             now: Timestamp::from_unix(3_600),
         };
         let Diagnosis { detail, remedy } = closed.explain(&circumstances);
         format!("{} {}: {detail}. {remedy}.", closed.gate(), closed.code())
+    }
+
+    fn person(password: u64, withdrawn: Option<u64>) -> Person {
+        let epoch = Epoch { password: Timestamp::from_unix(password), withdrawn: withdrawn.map(Timestamp::from_unix) };
+        Person { epoch, ..Person::new(user(json!({})), &[], true) }
+    }
+
+    /// A grant of the user's first password.
+    fn grant() -> Grant {
+        granted().0
     }
 
     /// Pins what is said, and that it mentions what it must.
@@ -348,10 +358,10 @@ mod tests {
     #[test]
     fn a_dead_token_is_told_when_and_with_whom_it_died() {
         // 5.5 revoked, client_inactive
-        let record = |revoked_at| TokenRecord { claims: claims(2_000, 3_000), format: AccessTokenFormat::Jwt, revoked_at };
+        let record = |at| TokenRecord { claims: claims(2_000, 3_000), format: AccessTokenFormat::Jwt, revoked_at: Some(Timestamp::from_unix(at)) };
         let revoked = Closed::Token(TokenFault::Revoked);
         pin(
-            &said(revoked, None, |known| known.record = Some(record(Some(Timestamp::from_unix(2_500))))),
+            &said(revoked, None, |known| known.record = Some(record(2_500))),
             "token revoked: the token was revoked at 1970-01-01T00:41:40Z. request a new token at the token endpoint.",
             &["00:41:40"],
         );
@@ -362,19 +372,27 @@ mod tests {
             &["00:41:41"],
         );
         pin(
-            &said(revoked, None, |known| {
-                let person = Person::new(user(json!({})), &[], true);
-                known.person = Some(Person { valid_from: Timestamp::from_unix(2_500), ..person });
-            }),
-            "token revoked: the user has a new password, or withdrew what the client was allowed: tokens issued before 1970-01-01T00:41:40Z \
-             are dead. let the user sign in again.",
-            &["00:41:40"],
+            &said(revoked, None, |known| known.person = Some(person(2_500, None))),
+            "token revoked: the user has another password since. let the user sign in again.",
+            &["another password"],
         );
         pin(
-            &said(revoked, None, |known| known.record = Some(record(None))),
-            "token revoked: what the user allowed the client has ended: by a revocation, or because a code or refresh token was used twice. \
+            &said(revoked, None, |known| (known.person, known.grant) = (Some(person(2_500, None)), Some(grant()))),
+            "token revoked: the user has another password since. let the user sign in again.",
+            &["another password"],
+        );
+        for of_grant in [None, Some(grant())] {
+            pin(
+                &said(revoked, None, |known| (known.person, known.grant) = (Some(person(0, Some(2_500))), of_grant)),
+                "token revoked: the user withdrew at 1970-01-01T00:41:40Z what they had allowed the client. let the user sign in again.",
+                &["00:41:40"],
+            );
+        }
+        pin(
+            &said(revoked, None, |known| (known.person, known.grant) = (Some(person(0, None)), Some(grant()))),
+            "token revoked: what the user allowed the client has ended: it was revoked, or a code or refresh token of it was used twice. \
              let the user sign in again.",
-            &["sign in again"],
+            &["used twice"],
         );
         plainly(
             Closed::Token(TokenFault::ClientInactive),

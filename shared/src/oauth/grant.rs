@@ -11,7 +11,7 @@ use super::ids::ClientId;
 use super::pkce::{CodeChallenge, CodeVerifier};
 use super::refresh_family::{RefreshFamily, Standing};
 use super::time::Timestamp;
-use super::user::UserId;
+use super::user::{Epoch, UserId};
 
 /// How long a code is good, in seconds.
 pub const CODE_LIFE: u64 = 60;
@@ -37,6 +37,8 @@ pub struct Grant {
     pub aud: String,
     /// The scope values that were allowed: no token of it has more.
     pub scope: Vec<String>,
+    /// What it stands on.
+    pub epoch: Epoch,
     /// When the user allowed it.
     pub created_at: Timestamp,
     /// From when on it is dead, whatever is refreshed; of a code that was not used, when that ends.
@@ -98,8 +100,8 @@ pub struct Allowed<'a> {
     pub redirect_uri: &'a str,
     /// PKCE.
     pub challenge: CodeChallenge,
-    /// What the user granted before this is dead: this grant is not.
-    pub not_before: Timestamp,
+    /// What the grant stands on.
+    pub epoch: Epoch,
 }
 
 /// What the redemption of a code presents.
@@ -163,7 +165,8 @@ impl Grant {
             user_id: allowed.user_id.clone(),
             aud: allowed.aud.to_owned(),
             scope: allowed.scope,
-            created_at: fresh.now.max(allowed.not_before),
+            epoch: allowed.epoch,
+            created_at: fresh.now,
             expires_at: fresh.now.plus(CODE_LIFE),
             salt: fresh.text("grant_salt"),
             phase: Phase::CodeIssued { code: of_grant },
@@ -175,6 +178,11 @@ impl Grant {
     /// Whether what it gave may still be used.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         matches!(self.phase, Phase::Active { .. }) && now < self.expires_at
+    }
+
+    /// Whether its code was not used yet.
+    pub fn is_unused(&self) -> bool {
+        matches!(self.phase, Phase::CodeIssued { .. })
     }
 
     /// Redeems the code (RFC 6749 §4.1.3). `raced`: this request saw the code unused, and another was faster.
@@ -300,7 +308,7 @@ pub(super) mod fixture {
             scope,
             redirect_uri: CALLBACK,
             challenge,
-            not_before: Timestamp::default(),
+            epoch: Epoch::of(&user),
         };
         Grant::allow(GrantId::parse(&fresh(1).id("g")).unwrap(), allowed, &fresh(1_000))
     }

@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod change;
 pub mod client;
 pub mod client_auth;
+pub mod consent;
 pub mod diagnosis;
 pub mod error;
 pub mod form;

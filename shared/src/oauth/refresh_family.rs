@@ -30,6 +30,9 @@ pub(super) enum Standing {
     Earlier,
 }
 
+/// How many generations back a token is known: a refresh a minute for a week. An older one is nobody's, which costs a guess no more work.
+const LONGEST_MEMORY: u32 = 10_000;
+
 impl RefreshFamily {
     /// A family of one token.
     pub(super) fn begin(first: &GrantToken, expires_at: Timestamp) -> Self {
@@ -50,7 +53,7 @@ impl RefreshFamily {
             return Some(Standing::Previous { used_at: *used_at });
         }
         let mut descendant = token.successor(salt);
-        for _ in 1..self.generation {
+        for _ in 1..self.generation.min(LONGEST_MEMORY) {
             descendant = descendant.successor(salt);
             if self.current.is_of(&descendant) {
                 return Some(Standing::Earlier);

@@ -1,6 +1,5 @@
-//! Signing in: sessions of browsers, what a user has consented to before, and how guessing is slowed down.
+//! Signing in: sessions of browsers, and how guessing is slowed down.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -10,15 +9,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::fresh::Fresh;
-use super::ids::ClientId;
 use super::time::Timestamp;
 use super::user::{User, UserId};
 
 /// How long a browser stays signed in, in seconds: a working day.
 pub const SESSION_LIFE: u64 = 8 * 3_600;
 
-/// How many sign-ins of one account may fail in a row before the next has to wait.
-pub const FREE_FOR_ACCOUNT: u32 = 5;
+/// At which failed sign-in in a row of one account the next has to wait. A try counts as failed until it has succeeded, so this is also how many
+/// may be under way at once: a browser opens six connections.
+pub const FREE_FOR_ACCOUNT: u32 = 10;
 
 /// The same for one source, which may be an office with many accounts behind it.
 pub const FREE_FOR_SOURCE: u32 = 50;
@@ -78,8 +77,8 @@ impl fmt::Debug for Cookie {
 pub struct Session {
     /// Who signed in.
     pub user_id: UserId,
-    /// When.
-    pub created_at: Timestamp,
+    /// The user's `valid_from`, as it was when the password was looked at.
+    pub valid_from: Timestamp,
     /// From when on it is dead.
     pub expires_at: Timestamp,
 }
@@ -87,29 +86,13 @@ pub struct Session {
 impl Session {
     /// A session of somebody who has just signed in.
     pub fn of(user: &User, now: Timestamp) -> Self {
-        Self { user_id: user.user_id.clone(), created_at: now.max(user.valid_from), expires_at: now.plus(SESSION_LIFE) }
+        Self { user_id: user.user_id.clone(), valid_from: user.valid_from, expires_at: now.plus(SESSION_LIFE) }
     }
 
     /// Whether the session is still its user's (LO-10: a new password ends it).
     pub fn is_alive(&self, user: &User, now: Timestamp) -> bool {
-        now < self.expires_at && user.metadata.active && user.user_id == self.user_id && self.created_at >= user.valid_from
+        now < self.expires_at && user.metadata.active && user.user_id == self.user_id && user.valid_from == self.valid_from
     }
-}
-
-/// What a user has allowed a client: full scopes, and when the client was made that they were allowed to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consent {
-    /// The client.
-    pub client_id: ClientId,
-    /// When that client was made: one made again by the same id has to ask again.
-    pub client_since: Timestamp,
-    /// The full scopes.
-    pub scopes: BTreeSet<String>,
-    /// When it was last given.
-    pub at: Timestamp,
-    /// What was granted before this is dead: consent was withdrawn; `None`: it never was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub withdrawn_before: Option<Timestamp>,
 }
 
 /// Failed sign-ins of one account, or from one source.
@@ -141,6 +124,11 @@ impl Attempts {
         let wait = if failures < free { 0 } else { (1_u64 << (failures - free).min(20)).min(LONGEST_WAIT) };
         Ok(Self { failures, last_at: now, blocked_until: now.plus(wait), version })
     }
+
+    /// What is noted after a try that succeeded: it was no failure, and what it cost is taken back.
+    pub fn taken_back(self) -> Self {
+        Self { failures: self.failures.saturating_sub(1), blocked_until: self.last_at, version: self.version + 1, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +142,7 @@ mod tests {
         let mut now = 1_000;
         let mut attempts = None;
         let mut waits = Vec::new();
-        for _ in 0..16 {
+        for _ in 0..21 {
             let next = Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now)).unwrap();
             let wait = next.blocked_until.since(at(now));
             waits.push(wait);
@@ -165,7 +153,10 @@ mod tests {
             now += wait;
             attempts = Some(next);
         }
-        assert_eq!(waits, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        let before = attempts.unwrap();
+        let taken = Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now)).unwrap().taken_back();
+        assert_eq!((taken.failures, taken.blocked_until, taken.version), (before.failures, at(now), before.version + 2));
         assert_eq!(Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now + FORGIVEN_AFTER)).unwrap().failures, 1);
     }
 

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// How far ahead another node's clock may be, in seconds: what it dated in the future by at most this much is taken as it is. Expiry has no
+/// leeway, so a skew never lengthens a life.
+pub const CLOCK_SKEW: u64 = 60;
+
 /// A point in time in whole seconds since 1970-01-01T00:00:00Z (`NumericDate` of RFC 7519 §2, integers only).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]

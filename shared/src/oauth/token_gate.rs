@@ -4,12 +4,8 @@ use super::access_token::{Claims, SubjectType, TokenRecord};
 use super::api::Apis;
 use super::client::Client;
 use super::grant::Grant;
-use super::time::Timestamp;
+use super::time::{CLOCK_SKEW, Timestamp};
 use super::user::Person;
-
-/// How far ahead another node's clock may be, in seconds: a token from the future by at most this much is good.
-/// Expiry has no leeway, so a skew never lengthens a life.
-const CLOCK_SKEW: u64 = 60;
 
 /// What the table knows of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +120,13 @@ pub fn alive(claims: &Claims, recorded: Recorded, parties: Parties<'_>, apis: &A
         let Some(person) = parties.person.filter(|person| person.user.user_id.as_str() == claims.sub && person.is_of(client)) else {
             return Err(TokenFault::UserInactive);
         };
-        if claims.iat < person.valid_from {
-            return Err(TokenFault::Revoked);
-        }
         // One write ends a grant, and everything that it gave with it.
         let of_this = |grant: &&Grant| Some(&grant.grant_id) == claims.grant_id.as_ref() && grant.user_id == person.user.user_id;
-        if claims.grant_id.is_some() && !parties.grant.filter(of_this).is_some_and(|grant| grant.is_alive(now)) {
+        let is_good = match claims.grant_id {
+            Some(_) => parties.grant.filter(of_this).is_some_and(|grant| grant.is_alive(now) && grant.epoch == person.epoch),
+            None => claims.iat >= person.valid_from(),
+        };
+        if !is_good {
             return Err(TokenFault::Revoked);
         }
         if !person.may_use(client) {

@@ -73,7 +73,7 @@ pub struct User {
     /// The digest of the password; `None`: they cannot sign in by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<StoredPassword>,
-    /// What was granted before this is dead: sessions, codes, tokens. Moved by a new password.
+    /// What stands on an earlier one is dead: sessions, grants, tokens. Moved by a new password.
     pub valid_from: Timestamp,
     /// When they were made.
     pub created_at: Timestamp,
@@ -209,8 +209,37 @@ pub struct Person {
     pub roles: Vec<Name>,
     /// Whether they are assigned to the client, themselves or by a group.
     pub is_assigned: bool,
-    /// What was granted before this is dead: by a new password, or because what the client was allowed was withdrawn.
-    pub valid_from: Timestamp,
+    /// What was granted under another epoch is dead.
+    pub epoch: Epoch,
+}
+
+/// What a grant stands on: the user's password, and that they have not withdrawn what they allowed the client. A grant keeps the epoch that it
+/// was made in, and it is compared whole: no clock decides whether something was granted before a change or after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The user's `valid_from`.
+    pub password: Timestamp,
+    /// When the user last withdrew what they had allowed the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Timestamp>,
+}
+
+impl Epoch {
+    /// The epoch of a user who has withdrawn nothing.
+    pub fn of(user: &User) -> Self {
+        Self { password: user.valid_from, withdrawn: None }
+    }
+}
+
+/// How long a sign-in or a change may take, in seconds. A token that comes from no grant is dead where it was issued less than this after a new
+/// password: it may have been asked for with the old one.
+const SETTLING: u64 = 5;
+
+impl User {
+    /// The user with another password, or none.
+    pub fn with_password(self, password: Option<StoredPassword>, now: Timestamp) -> Self {
+        Self { valid_from: now.plus(SETTLING).max(self.valid_from.plus(1)), password, ..self }
+    }
 }
 
 impl Person {
@@ -220,8 +249,13 @@ impl Person {
         roles.extend(groups.iter().flat_map(|group| group.metadata.roles.iter().cloned()));
         roles.sort_unstable();
         roles.dedup();
-        let valid_from = user.valid_from;
-        Self { user, roles, is_assigned, valid_from }
+        let epoch = Epoch::of(&user);
+        Self { user, roles, is_assigned, epoch }
+    }
+
+    /// From when on a token that comes from no grant is good.
+    pub fn valid_from(&self) -> Timestamp {
+        self.epoch.password.max(self.epoch.withdrawn.unwrap_or_default())
     }
 
     /// Whether they may use the client ("Enforce Grants", I-11).

@@ -10,37 +10,40 @@ use super::{Store, StoreError};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::LONGEST_TOKEN_LIFE;
 use crate::oauth::change::{AuditEvent, Changed};
+use crate::oauth::consent::Consent;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::grant::{Grant, Phase};
-use crate::oauth::sign_in::{Attempts, Consent, FORGIVEN_AFTER, Session};
+use crate::oauth::sign_in::{Attempts, FORGIVEN_AFTER, Session};
 use crate::oauth::user::UserId;
 
 impl Store {
-    /// Writes what became of a request, and remembers the consent to it. `Exists`: it was allowed or denied before.
+    /// Writes what became of a request, and remembers the consent to it, if that is still as it was read (`Stale`: it is not). `Exists`: the
+    /// request was allowed or denied before.
     ///
     /// # Errors
     /// Where the table did not answer.
     pub async fn decide(&self, grant: &Grant, consent: Option<&Consent>, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
         let mut transaction = Transaction::default().put(&self.table, grant_item(grant)?, Expect::Absent)?;
         if let Some(consent) = consent {
-            let item = ItemBuilder::new(Key::Consent { user_id: &grant.user_id, client: &consent.client_id }).doc(consent)?.build();
-            transaction = transaction.put(&self.table, item, Expect::Anything)?;
+            transaction = self.consenting(transaction, &grant.user_id, consent)?;
         }
         self.transact(self.noted(transaction, None, audit, fresh)?).await
     }
 
-    /// Withdraws what a user has allowed a client, with everything that it gave: the client has to ask again.
+    /// Withdraws what a user has allowed a client, with everything that it gave: the client has to ask again. `Stale`: it is not as it was read.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn withdraw(&self, user_id: &UserId, consent: &Consent, audit: &AuditEvent, fresh: &Fresh) -> Result<(), StoreError> {
-        let item = ItemBuilder::new(Key::Consent { user_id, client: &consent.client_id }).doc(consent)?.build();
-        let transaction = Transaction::default().put(&self.table, item, Expect::Anything)?;
+    pub async fn withdraw(&self, user_id: &UserId, consent: &Consent, audit: &AuditEvent, fresh: &Fresh) -> Result<Commit, StoreError> {
+        let transaction = self.consenting(Transaction::default(), user_id, consent)?;
         let changed = Changed::User { user_id: user_id.clone() };
-        match self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
+    }
+
+    fn consenting(&self, transaction: Transaction, user_id: &UserId, consent: &Consent) -> Result<Transaction, StoreError> {
+        let next = Consent { version: consent.version + 1, ..consent.clone() };
+        let builder = ItemBuilder::new(Key::Consent { user_id, client: &consent.client_id }).doc(&next)?.version(next.version);
+        transaction.put(&self.table, builder.build(), Expect::Version(consent.version))
     }
 
     /// Changes a grant that is still as it was read, and writes the record of the token that goes with the change.
@@ -76,22 +79,22 @@ impl Store {
         self.remove(Key::Session(digest)).await
     }
 
-    /// Notes a sign-in that is about to be tried; `Stale`: another was tried in the meantime.
+    /// Notes tries of an account, a source or both, and forgets those of an account that has succeeded; `Stale`: there was another in the
+    /// meantime.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn put_attempts(&self, whose: &str, attempts: Attempts) -> Result<Commit, StoreError> {
-        let builder = ItemBuilder::new(Key::Attempts(whose)).doc(&attempts)?.version(attempts.version);
-        let item = builder.ttl(attempts.last_at.plus(2 * FORGIVEN_AFTER)).build();
-        self.transact(Transaction::default().put(&self.table, item, Expect::Version(attempts.version - 1))?).await
-    }
-
-    /// Forgets failed sign-ins after one that succeeded.
-    ///
-    /// # Errors
-    /// Where the table did not answer.
-    pub async fn forget_attempts(&self, whose: &str) -> Result<(), StoreError> {
-        self.remove(Key::Attempts(whose)).await
+    pub async fn note_attempts(&self, noted: &[(&str, Attempts)], forgotten: Option<&str>) -> Result<Commit, StoreError> {
+        let mut transaction = Transaction::default();
+        for (whose, attempts) in noted {
+            let builder = ItemBuilder::new(Key::Attempts(whose)).doc(attempts)?.version(attempts.version);
+            let item = builder.ttl(attempts.last_at.plus(2 * FORGIVEN_AFTER)).build();
+            transaction = transaction.put(&self.table, item, Expect::Version(attempts.version - 1))?;
+        }
+        if let Some(whose) = forgotten {
+            transaction = transaction.delete(&self.table, Key::Attempts(whose), Expect::Anything)?;
+        }
+        self.transact_meeting(1, transaction).await
     }
 
     /// What a user has allowed, by client.

@@ -12,10 +12,11 @@ use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::change::{AuditEvent, Changed};
 use crate::oauth::client::Client;
+use crate::oauth::consent::Consent;
 use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
-use crate::oauth::sign_in::{Attempts, Consent, Session};
+use crate::oauth::sign_in::{Attempts, Session};
 use crate::oauth::time::Timestamp;
 use crate::oauth::user::{Group, User};
 

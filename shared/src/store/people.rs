@@ -7,6 +7,7 @@ use super::write::{Commit, Expect, Transaction};
 use super::{Store, StoreError};
 use crate::oauth::change::{AuditEvent, Changed};
 use crate::oauth::client::Client;
+use crate::oauth::consent::Consent;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::ids::Name;
 use crate::oauth::user::{Group, Person, User, UserId, canonical_username};
@@ -124,8 +125,8 @@ impl Store {
     /// Where the table did not answer.
     pub async fn user_named(&self, realm: &str, username: &str) -> Result<Option<User>, StoreError> {
         let Some(canonical) = canonical_username(username) else { return Ok(None) };
-        let Some(name) = self.item(Key::Username { realm, canonical: &canonical }).await? else { return Ok(None) };
-        let Some(user_id) = text(&name, "user_id").and_then(UserId::parse) else { return Ok(None) };
+        let found = self.batch().with(Key::Username { realm, canonical: &canonical }).read().await?;
+        let Some(user_id) = found.user_id_of(realm, &canonical) else { return Ok(None) };
         self.batch().with(Key::User(&user_id)).read().await?.user(&user_id)
     }
 
@@ -134,6 +135,14 @@ impl Store {
     /// # Errors
     /// Where the table did not answer.
     pub async fn person(&self, user: User, client: &Client) -> Result<Person, StoreError> {
+        self.person_and_consent(user, client).await.map(|(person, _)| person)
+    }
+
+    /// The same, and what they have allowed the client before.
+    ///
+    /// # Errors
+    /// Where the table did not answer.
+    pub async fn person_and_consent(&self, user: User, client: &Client) -> Result<(Person, Option<Consent>), StoreError> {
         let (client_id, since) = (&client.client_id, client.created_at);
         let assigned = Key::AssignedUser { client: client_id, since, user_id: &user.user_id };
         let names: Vec<&str> = user.metadata.groups.iter().map(Name::as_str).collect();
@@ -152,9 +161,10 @@ impl Store {
             is_assigned |= of_group == Some(group.created_at.unix());
             groups.push(group);
         }
-        let withdrawn = found.consent(&user.user_id, client_id)?.and_then(|consent| consent.withdrawn_before);
-        let person = Person::new(user.clone(), &groups, is_assigned);
-        Ok(Person { valid_from: withdrawn.map_or(person.valid_from, |before| person.valid_from.max(before)), ..person })
+        let consent = found.consent(&user.user_id, client_id)?;
+        let mut person = Person::new(user.clone(), &groups, is_assigned);
+        person.epoch.withdrawn = consent.as_ref().and_then(|consent| consent.withdrawn_before);
+        Ok((person, consent))
     }
 
     /// Lets users use a client. Making it twice is making it once.

@@ -11,11 +11,12 @@ use super::{Store, StoreError, unavailable};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::api::Apis;
 use crate::oauth::client::Client;
+use crate::oauth::consent::Consent;
 use crate::oauth::grant::{Grant, GrantId};
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::keys::KeySet;
 use crate::oauth::privilege::{Privilege, Role};
-use crate::oauth::sign_in::{Attempts, Consent, Session};
+use crate::oauth::sign_in::{Attempts, Session};
 use crate::oauth::user::{Group, User, UserId};
 
 /// How often keys that DynamoDB left unprocessed are asked for again.
@@ -151,6 +152,11 @@ impl Found {
     /// Where the item cannot be read.
     pub fn privilege(&self, api: &str, name: &str) -> Result<Option<Privilege>, StoreError> {
         self.get(&Key::Privilege { api, name }).map(doc).transpose()
+    }
+
+    /// Whose this username is, if it was asked for and is anybody's.
+    pub fn user_id_of(&self, realm: &str, canonical: &str) -> Option<UserId> {
+        self.text(&Key::Username { realm, canonical }, "user_id").and_then(UserId::parse)
     }
 
     /// The user of this id, if it was asked for and is there.

@@ -134,20 +134,30 @@ impl Store {
     /// The SDK gives the request a token of its own and repeats it with each of its retries, so a first try whose answer was lost is
     /// recognised by DynamoDB and not taken for somebody else's write.
     pub(crate) async fn transact(&self, transaction: Transaction) -> Result<Commit, StoreError> {
+        self.transact_meeting(ATTEMPTS, transaction).await
+    }
+
+    /// The same for a caller that reads again and decides again anyway: `Stale` once it has met another transaction so many times.
+    pub(crate) async fn transact_meeting(&self, most: u32, transaction: Transaction) -> Result<Commit, StoreError> {
         let Transaction { writes, on_failure } = transaction;
-        for attempt in 0..ATTEMPTS {
+        let mut attempt = 0;
+        loop {
             let request = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
             let error = match request.send().await {
                 Ok(_) => return Ok(Commit::Done),
                 Err(error) => error,
             };
+            attempt += 1;
             match refusal(&error, &on_failure) {
                 Some(Refusal::Condition(commit)) => return Ok(commit),
-                Some(Refusal::Contention) if attempt + 1 < ATTEMPTS => tokio::time::sleep(Duration::from_millis(20 << attempt)).await,
+                // Whoever kept being first has changed what this write was decided on.
+                Some(Refusal::Conflict) if attempt >= most => return Ok(Commit::Stale),
+                Some(Refusal::Conflict | Refusal::Throttling) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+                }
                 _ => return Err(unavailable(error)),
             }
         }
-        Err(StoreError::Unavailable("other transactions kept being first".to_owned()))
     }
 
     /// Writes one item, whatever was there.
@@ -159,10 +169,12 @@ impl Store {
 
 enum Refusal {
     Condition(Commit),
-    Contention,
+    Conflict,
+    Throttling,
 }
 
-/// Why a transaction was cancelled, if it was: a failed condition counts before contention, contention before everything else.
+/// Why a transaction was cancelled, if it was: a failed condition counts before a conflict with another transaction, and that before everything
+/// else.
 fn refusal<R>(error: &SdkError<TransactWriteItemsError, R>, on_failure: &[Commit]) -> Option<Refusal> {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else { return None };
     let reasons = cancelled.cancellation_reasons();
@@ -170,7 +182,10 @@ fn refusal<R>(error: &SdkError<TransactWriteItemsError, R>, on_failure: &[Commit
     if let Some((_, commit)) = failed {
         return Some(Refusal::Condition(*commit));
     }
-    let met_another =
-        reasons.iter().any(|reason| matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")));
-    met_another.then_some(Refusal::Contention)
+    let has = |codes: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)));
+    match (has(&["TransactionConflict"]), has(&["ThrottlingError", "ProvisionedThroughputExceeded"])) {
+        (true, _) => Some(Refusal::Conflict),
+        (_, true) => Some(Refusal::Throttling),
+        _ => None,
+    }
 }

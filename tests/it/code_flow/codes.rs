@@ -8,7 +8,7 @@ use shared::oauth::grant::{Allowed, Grant, GrantId, Redemption};
 use shared::oauth::ids::ClientId;
 use shared::oauth::pkce::{CodeChallenge, CodeVerifier};
 use shared::oauth::time::Timestamp;
-use shared::oauth::user::UserId;
+use shared::oauth::user::{Epoch, UserId};
 
 use super::{is_active, other_client, public_client, refreshed, started};
 use crate::browser::{Browser, CALLBACK, CHALLENGE, People, VERIFIER, location, parameter};
@@ -272,7 +272,7 @@ fn codes_and_refresh_tokens_have_nothing_in_common() {
             scope: Vec::new(),
             redirect_uri: CALLBACK,
             challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
-            not_before: Timestamp::default(),
+            epoch: Epoch { password: Timestamp::default(), withdrawn: None },
         };
         let (grant, code) = Grant::allow(GrantId::parse(&fresh.id("grant")).unwrap(), allowed, &fresh);
         let verifier = CodeVerifier::parse(VERIFIER).unwrap();

@@ -42,10 +42,15 @@ async fn parallel_guesses_at_two_nodes_are_counted_as_one_row() {
     let other_node = server.another().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
-    let tries = (0..60).map(|at| tried(if at % 2 == 0 { &server } else { &other_node }, &browser, &page, "alice", "wrong"));
-    let statuses = together(tries).await;
+    // A thousand, fifty at once: more at once and the embedded engine's answers come later than the SDK waits. That is a 503 for each,
+    // before any password is looked at, and shows nothing of the counter.
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        let tries = (0..50).map(|at| tried(if at % 2 == 0 { &server } else { &other_node }, &browser, &page, "alice", "wrong"));
+        statuses.extend(together(tries).await);
+    }
     let looked_at = statuses.iter().filter(|status| **status == 200).count();
-    assert!((1..=5).contains(&looked_at) && statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    assert!((1..=10).contains(&looked_at) && statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
 }
 
 #[tokio::test]
@@ -55,7 +60,7 @@ async fn an_account_waits_longer_each_time_and_never_for_good() {
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
     // One counter, whatever the spelling.
-    for name in ["alice", "ALICE", "Alice", "ａｌｉｃｅ", "aLiCe"] {
+    for name in ["alice", "ALICE", "Alice", "ａｌｉｃｅ", "aLiCe", "alicE", "ALICe", "AlIcE", "alIce", "aliCe"] {
         assert_eq!(tried(&server, &browser, &page, name, "wrong").await, 200, "{name}");
     }
     let answer = tried_from(&server, &browser, &page, "alice", PASSWORD, None, &[]).await;
@@ -69,7 +74,7 @@ async fn an_account_waits_longer_each_time_and_never_for_good() {
     server.pass(1);
     assert_eq!(tried(&server, &browser, &page, "alice", PASSWORD).await, 303);
     // Forgotten with the first one that was right.
-    for _ in 0..4 {
+    for _ in 0..9 {
         assert_eq!(tried(&server, &browser, &page, "alice", "wrong").await, 200);
     }
     assert_eq!(tried(&server, &browser, &page, "alice", PASSWORD).await, 303);

@@ -1,7 +1,5 @@
 //! `/admin/v1/users`.
 
-use std::collections::BTreeSet;
-
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -9,10 +7,10 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
-use crate::oauth::ids::Name;
+use crate::oauth::consent::Consent;
+use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::password::{Password, StoredPassword};
 use crate::oauth::registration::Invalid;
-use crate::oauth::sign_in::Consent;
 use crate::oauth::user::{Group, Person, User, UserId, UserMetadata};
 use crate::store::{Commit, Key, UserChange};
 
@@ -85,11 +83,11 @@ impl Context<'_> {
                     return Err(vec![Invalid::new("/realm", "cannot be changed, make another user")].into());
                 }
                 // Whoever knew the old password has nothing of what it opened.
-                let (valid_from, password) = match &password {
-                    Some(new) => (self.fresh.now.plus(1), new.clone()),
-                    None => (user.valid_from, user.password.clone()),
+                let user = match &password {
+                    Some(new) => user.with_password(new.clone(), self.fresh.now),
+                    None => user,
                 };
-                Ok(User { metadata, password, valid_from, ..user })
+                Ok(User { metadata, ..user })
             })
             .await?;
         let version = user.version;
@@ -121,18 +119,23 @@ impl Context<'_> {
     /// Withdraws what a user has allowed a client: its tokens are dead, and it has to ask again (G-19).
     pub(super) async fn withdraw_grants(&self, id: &str, client: &str) -> Result<Response, Problem> {
         self.caller.require("users.write")?;
-        let user = self.find_user(id).await?;
-        let (client, _) = self.find_client(client).await?;
-        let consent = Consent {
-            client_id: client.client_id.clone(),
-            client_since: client.created_at,
-            scopes: BTreeSet::new(),
-            at: self.fresh.now,
-            withdrawn_before: Some(self.fresh.now.plus(1)),
-        };
-        let audit = AuditEvent { client_id: Some(client.client_id), ..self.user_audit("grants.withdrawn", &user.user_id) };
-        self.store().withdraw(&user.user_id, &consent, &audit, self.fresh).await?;
-        Ok(respond::empty(StatusCode::NO_CONTENT))
+        let user_id = &self.find_user(id).await?.user_id;
+        let client_id = &ClientId::parse(client).ok_or(Problem::NotFound)?;
+        let audit = AuditEvent { client_id: Some(client_id.clone()), ..self.user_audit("grants.withdrawn", user_id) };
+        for _ in 0..ATTEMPTS {
+            let batch = self.store().batch().with(Key::Consent { user_id, client: client_id }).with(Key::Client(client_id));
+            let found = batch.read().await?;
+            let earlier = found.consent(user_id, client_id)?;
+            // What a client that is gone was allowed can still be withdrawn.
+            if earlier.is_none() && found.client(client_id)?.is_none() {
+                return Err(Problem::NotFound);
+            }
+            let consent = Consent::withdrawn(earlier, client_id, self.fresh.now);
+            if self.store().withdraw(user_id, &consent, &audit, self.fresh).await? == Commit::Done {
+                return Ok(respond::empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(Problem::Unavailable("the consent kept changing".to_owned()))
     }
 
     /// Reads a user, changes them and commits; again where somebody else was first.

@@ -18,21 +18,25 @@ use super::request::Request;
 use super::respond::{self, Refusal, Response};
 use super::sign_in::{SignIn, Try, sign_in};
 use crate::oauth::api::{Api, Apis};
-use crate::oauth::authorize::{AuthorizationRequest, AuthorizeError, PageFault, Parameters, encoded};
+use crate::oauth::authorize::{AuthorizationRequest, AuthorizeError, PageFault, Parameters, encoded, known};
 use crate::oauth::change::AuditEvent;
-use crate::oauth::client::{Client, ClientType};
+use crate::oauth::client::Client;
+use crate::oauth::consent::{Consent, is_remembered};
 use crate::oauth::form::Form;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::grant::{Allowed, Grant, GrantId, GrantToken};
 use crate::oauth::ids::Issuer;
 use crate::oauth::password::Password;
-use crate::oauth::sign_in::{Consent, Cookie, SESSION_LIFE, Session};
-use crate::oauth::time::Timestamp;
-use crate::oauth::user::{Person, User};
+use crate::oauth::sign_in::{Cookie, SESSION_LIFE, Session};
+use crate::oauth::time::{CLOCK_SKEW, Timestamp};
+use crate::oauth::user::{Epoch, Person, User};
 use crate::store::{Commit, Found, Key, Store, StoreError};
 
 /// How long a page may lie before it is used, in seconds.
 const PAGE_LIFE: u64 = 900;
+
+/// How often an approval is decided again because the consent was changed in the meantime.
+const ATTEMPTS: usize = 4;
 
 /// The path of the endpoint under the issuer.
 const PATH: &str = "/oauth2/authorize";
@@ -103,7 +107,7 @@ impl Endpoint {
     /// A request of a client: the sign-in page, the consent page, or at once what the user has allowed before.
     async fn begin(&self, request: &Request, parameters: Vec<(String, String)>, fresh: &Fresh) -> Result<Response, Refusal> {
         let id = GrantId::parse(&fresh.id("grant")).ok_or(Refusal::NotFound)?;
-        let pending = Pending { id, at: fresh.now, parameters };
+        let pending = Pending { id, at: fresh.now, parameters: known(parameters) };
         let browser = Browser::of(request, self.is_secure());
         let (asked, found) = match self.asked(pending, browser.session.as_ref(), fresh).await? {
             Ok(asked) => asked,
@@ -122,7 +126,7 @@ impl Endpoint {
         let is_ours = origin.is_none_or(|origin| origin == b"null" || origin == self.issuer.origin().as_bytes());
         let browser = Browser::of(request, self.is_secure());
         let sealed = form.get("request").unwrap_or_default();
-        let pending = Pending::open(sealed).filter(|pending| pending.at <= fresh.now && fresh.now.since(pending.at) < PAGE_LIFE);
+        let pending = Pending::open(sealed).filter(|pending| pending.at <= fresh.now.plus(CLOCK_SKEW) && fresh.now.since(pending.at) < PAGE_LIFE);
         let has_proof = browser.proof_is_right(sealed, form.get("proof").unwrap_or_default());
         let Some(pending) = pending.filter(|_| is_ours && has_proof) else {
             return Ok(self.fault(
@@ -236,19 +240,16 @@ impl Endpoint {
         };
         let api = asked.api()?;
         let full = |value: &str| format!("{}{value}", api.metadata.audience);
-        let before = consent.as_ref().filter(|consent| consent.client_since == asked.client.created_at);
-        let is_new = |value: &&String| before.is_none_or(|consent| !consent.scopes.contains(&full(value)));
-        // A public client cannot prove that it is the one that was allowed (RFC 8252 §8.6).
-        let is_public = asked.client.metadata.client_type == ClientType::Public;
-        let new: Vec<&String> = asked.request.scope.iter().filter(|value| is_public || is_new(value)).collect();
+        let is_new = |value: &&String| !is_remembered(consent.as_ref(), &asked.client, &full(value));
+        let new: Vec<&String> = asked.request.scope.iter().filter(is_new).collect();
         if new.is_empty() && request.method != Method::HEAD {
-            return self.allow(asked, &person, asked.request.scope.clone(), None, fresh).await;
+            return self.allow(asked, &person, asked.request.scope.clone(), None, fresh).await?.ok_or_else(kept_changing);
         }
-        let describe = |value: &&'_ String| {
-            let description = api.metadata.scopes.iter().find(|scope| scope.value == **value).map(|scope| scope.description.as_str());
-            description.filter(|description| !description.is_empty()).unwrap_or_default().to_owned()
+        let describe = |value: &&String| {
+            let scope = api.metadata.scopes.iter().find(|scope| scope.value == **value && !scope.description.is_empty());
+            scope.map_or_else(|| (*value).clone(), |scope| plain(&scope.description))
         };
-        let titles: Vec<String> = new.iter().map(|value| if describe(value).is_empty() { (*value).clone() } else { describe(value) }).collect();
+        let titles: Vec<String> = new.iter().map(describe).collect();
         let scopes = new.iter().zip(&titles).map(|(value, title)| AskedScope { value, title, full: full(value) }).collect();
         let (sealed, nonce) = (asked.pending.sealed(fresh.now), nonce(fresh));
         let (client_name, username) = (plain(&asked.client.metadata.client_name), plain(&person.user.metadata.username));
@@ -267,44 +268,47 @@ impl Endpoint {
     }
 
     async fn approve(&self, asked: &Asked, user: User, ticked: &[&str], fresh: &Fresh) -> Result<Response, Refusal> {
-        let (person, consent) = match self.person(asked, user).await? {
-            Ok(person) => person,
-            Err(ended) => return Ok(*ended),
-        };
-        let api = asked.api()?;
-        let full = |value: &str| format!("{}{value}", api.metadata.audience);
-        let withdrawn_before = consent.as_ref().and_then(|consent| consent.withdrawn_before);
-        let mut consent = consent.filter(|consent| consent.client_since == asked.client.created_at).unwrap_or_else(|| Consent {
-            client_id: asked.client.client_id.clone(),
-            client_since: asked.client.created_at,
-            scopes: std::collections::BTreeSet::new(),
-            at: fresh.now,
-            withdrawn_before,
-        });
-        let is_public = asked.client.metadata.client_type == ClientType::Public;
-        // What the page showed is what it can allow; what was allowed before it did not show.
-        let is_allowed = |value: &&String| ticked.contains(&value.as_str()) || (!is_public && consent.scopes.contains(&full(value)));
-        let scope: Vec<String> = asked.request.scope.iter().filter(is_allowed).cloned().collect();
-        if scope.is_empty() {
-            return self.deny(asked, &person.user, "the user allowed nothing of it", fresh).await;
+        for _ in 0..ATTEMPTS {
+            let (person, earlier) = match self.person(asked, user.clone()).await? {
+                Ok(person) => person,
+                Err(ended) => return Ok(*ended),
+            };
+            let api = asked.api()?;
+            let full = |value: &str| format!("{}{value}", api.metadata.audience);
+            // What the page showed is what it can allow; what was allowed before it did not show.
+            let is_allowed = |value: &&String| ticked.contains(&value.as_str()) || is_remembered(earlier.as_ref(), &asked.client, &full(value));
+            let scope: Vec<String> = asked.request.scope.iter().filter(is_allowed).cloned().collect();
+            if scope.is_empty() {
+                return self.deny(asked, &person.user, "the user allowed nothing of it", fresh).await;
+            }
+            let consent = Consent::given(earlier.as_ref(), &asked.client, scope.iter().map(|value| full(value)), fresh.now);
+            // Another page was answered in the meantime, or an administrator withdrew what was allowed: read it again.
+            if let Some(response) = self.allow(asked, &person, scope, Some(&consent), fresh).await? {
+                return Ok(response);
+            }
         }
-        consent.scopes.extend(scope.iter().map(|value| full(value)));
-        consent.at = fresh.now;
-        self.allow(asked, &person, scope, Some(&consent), fresh).await
+        Err(kept_changing())
     }
 
-    /// Writes the grant and sends its code to the client.
-    async fn allow(&self, asked: &Asked, person: &Person, scope: Vec<String>, consent: Option<&Consent>, fresh: &Fresh) -> Result<Response, Refusal> {
-        let (grant, code) = asked.grant(&person.user, scope, person.valid_from, fresh);
+    /// Writes the grant and sends its code to the client; `None`: the consent is not as it was read.
+    async fn allow(
+        &self,
+        asked: &Asked,
+        person: &Person,
+        scope: Vec<String>,
+        consent: Option<&Consent>,
+        fresh: &Fresh,
+    ) -> Result<Option<Response>, Refusal> {
+        let (grant, code) = asked.grant(&person.user, person.epoch, scope, fresh);
         let answer = see_other(&asked.request.redirect.with_code(&code.expose(), &self.issuer));
         self.decided(&grant, consent, ("grant.allowed", answer), fresh).await
     }
 
     /// Writes that the user said no, so that the page that asked cannot say yes later, and tells the client.
     async fn deny(&self, asked: &Asked, user: &User, why: &'static str, fresh: &Fresh) -> Result<Response, Refusal> {
-        let (grant, _) = asked.grant(user, Vec::new(), user.valid_from, fresh);
+        let (grant, _) = asked.grant(user, Epoch::of(user), Vec::new(), fresh);
         let answer = self.to_client(asked, &AuthorizeError::denied(why));
-        self.decided(&grant.revoked(fresh.now), None, ("grant.denied", answer), fresh).await
+        self.decided(&grant.revoked(fresh.now), None, ("grant.denied", answer), fresh).await?.ok_or_else(kept_changing)
     }
 
     /// Writes what became of a request, once.
@@ -314,7 +318,7 @@ impl Endpoint {
         consent: Option<&Consent>,
         (event, answer): (&'static str, Response),
         fresh: &Fresh,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Option<Response>, Refusal> {
         let audit = AuditEvent {
             client_id: Some(grant.client_id.clone()),
             user_id: Some(grant.user_id.clone()),
@@ -322,19 +326,18 @@ impl Endpoint {
             ..AuditEvent::done(fresh.now, event, grant.user_id.as_str())
         };
         match self.store.decide(grant, consent, &audit, fresh).await? {
-            Commit::Done => Ok(answer),
-            Commit::Exists | Commit::Stale => {
+            Commit::Done => Ok(Some(answer)),
+            Commit::Stale => Ok(None),
+            Commit::Exists => {
                 let used = ("This page was used before", "What it asked for has been answered already.", BACK);
-                Ok(self.fault(StatusCode::BAD_REQUEST, used, fresh))
+                Ok(Some(self.fault(StatusCode::BAD_REQUEST, used, fresh)))
             }
         }
     }
 
     /// The user as the client sees them, if they may use it, and what they allowed it before.
     async fn person(&self, asked: &Asked, user: User) -> Result<Result<(Person, Option<Consent>), Ended>, StoreError> {
-        let key = Key::Consent { user_id: &user.user_id, client: &asked.client.client_id };
-        let consent = self.store.batch().with(key).read().await?.consent(&user.user_id, &asked.client.client_id)?;
-        let person = self.store.person(user, &asked.client).await?;
+        let (person, consent) = self.store.person_and_consent(user, &asked.client).await?;
         // I-11: told only after the password was right.
         if !person.may_use(&asked.client) {
             return Ok(Err(Box::new(self.to_client(asked, &AuthorizeError::denied("user is not assigned to this application")))));
@@ -419,6 +422,10 @@ impl Endpoint {
     }
 }
 
+fn kept_changing() -> Refusal {
+    Refusal::Unavailable("the consent kept changing".to_owned())
+}
+
 const BACK: &str = "Go back to the application and start again.";
 
 impl Asked {
@@ -427,7 +434,7 @@ impl Asked {
     }
 
     /// The grant that the request becomes, and its code.
-    fn grant(&self, user: &User, scope: Vec<String>, not_before: Timestamp, fresh: &Fresh) -> (Grant, GrantToken) {
+    fn grant(&self, user: &User, epoch: Epoch, scope: Vec<String>, fresh: &Fresh) -> (Grant, GrantToken) {
         let allowed = Allowed {
             client_id: &self.client.client_id,
             user_id: &user.user_id,
@@ -435,7 +442,7 @@ impl Asked {
             scope,
             redirect_uri: self.request.redirect.uri(),
             challenge: self.request.challenge.clone(),
-            not_before,
+            epoch,
         };
         Grant::allow(self.pending.id.clone(), allowed, fresh)
     }

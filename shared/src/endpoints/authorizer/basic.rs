@@ -84,7 +84,7 @@ impl Endpoint {
 /// What a token of this user for this Api would say, with everything that the client may ask for. It names no token.
 fn claims(person: &Person, client: &Client, api: &Api, now: Timestamp) -> Claims {
     let values: Vec<&str> = client.metadata.scopes.iter().filter_map(|full| api.value_of(full)).collect();
-    let issued_at = now.max(person.valid_from).max(client.tokens_valid_from);
+    let issued_at = now.max(person.valid_from()).max(client.tokens_valid_from);
     Claims {
         jti: String::new(),
         client_id: client.client_id.clone(),

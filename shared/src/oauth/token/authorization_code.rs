@@ -5,7 +5,7 @@ use super::super::form::Form;
 use super::super::fresh::Fresh;
 use super::super::grant::{GrantFault, GrantToken, Kind, Redemption};
 use super::super::pkce::CodeVerifier;
-use super::{Decision, Facts, issue_for, refresh_life, user_of};
+use super::{Decision, Facts, issue_for, refresh_life, remaining, user_of};
 
 /// The parameters of the grant.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ pub fn decide(request: &Request, facts: &Facts<'_>, fresh: &Fresh) -> Decision {
     // What stood in the way of the user when the code was made may have come up since.
     let issued = user_of(grant, facts).and_then(|person| {
         let api = facts.apis.of_audience(&grant.aud).ok_or(TokenError::InvalidGrant("api_gone"))?;
-        Ok(issue_for(person, (api, grant.scope.join(" ")), Some(&grant.grant_id), facts.client, fresh))
+        let scope = remaining(grant, api, facts.client)?.join(" ");
+        Ok(issue_for(person, (api, scope), Some(&grant.grant_id), facts.client, fresh))
     });
     match issued {
         Ok(issued) => Decision { change: change.grant, answer: Ok(super::Issued { refresh_token, ..issued }) },

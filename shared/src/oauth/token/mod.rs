@@ -83,7 +83,7 @@ pub struct Facts<'a> {
     pub grant: Option<&'a Grant>,
     /// The user whom it is about, if they exist: the grant's, or the one whose password was right.
     pub person: Option<&'a Person>,
-    /// Whether this request was decided before, from a grant that another request has changed since.
+    /// Whether this request saw the code unused before another request was faster.
     pub raced: bool,
 }
 
@@ -159,7 +159,8 @@ fn issue_for(person: &Person, (aud, scope): (&Api, String), grant_id: Option<&Gr
     let api = &aud.metadata;
     let life = client.metadata.access_token_ttl.unwrap_or(u64::MAX).min(api.access_token_ttl);
     // In the very second in which earlier tokens were revoked a new one must outlive that: it is dated one second on.
-    let issued_at = fresh.now.max(client.tokens_valid_from).max(person.valid_from);
+    let of_user = if grant_id.is_none() { person.valid_from() } else { fresh.now };
+    let issued_at = fresh.now.max(client.tokens_valid_from).max(of_user);
     let claims = Claims {
         jti: fresh.id("jti"),
         client_id: client.client_id.clone(),
@@ -183,10 +184,20 @@ fn issue_for(person: &Person, (aud, scope): (&Api, String), grant_id: Option<&Gr
 fn user_of<'a>(grant: &Grant, facts: &Facts<'a>) -> Result<&'a Person, TokenError> {
     let person = facts.person.filter(|person| person.user.user_id == grant.user_id && person.is_of(facts.client));
     let person = person.ok_or(TokenError::InvalidGrant("user_inactive"))?;
-    if grant.created_at < person.valid_from || grant.created_at < facts.client.tokens_valid_from {
+    if grant.epoch != person.epoch || grant.created_at < facts.client.tokens_valid_from {
         return Err(TokenError::InvalidGrant("grant_revoked"));
     }
     if person.may_use(facts.client) { Ok(person) } else { Err(TokenError::InvalidGrant("user_not_assigned")) }
+}
+
+/// What of a grant's scope the client may still have, of this Api.
+///
+/// # Errors
+/// `invalid_grant` where nothing is left.
+fn remaining<'g>(grant: &'g Grant, api: &Api, client: &Client) -> Result<Vec<&'g str>, TokenError> {
+    let is_left = |value: &&str| client.metadata.scopes.iter().any(|full| full.strip_prefix(api.metadata.audience.as_str()) == Some(*value));
+    let left: Vec<&str> = grant.scope.iter().map(String::as_str).filter(is_left).collect();
+    if left.is_empty() { Err(TokenError::InvalidGrant("scopes_gone")) } else { Ok(left) }
 }
 
 /// How long a refresh token of this client lives, in seconds; `None`: it gets none.

@@ -7,7 +7,7 @@ use super::super::form::Form;
 use super::super::fresh::Fresh;
 use super::super::grant::{Grant, GrantFault, GrantToken, Kind, REFRESH_LIFE};
 use super::super::scope::is_scope_token;
-use super::{Decision, Facts, Issued, issue_for, user_of};
+use super::{Decision, Facts, Issued, issue_for, remaining, user_of};
 
 /// The parameters of the grant.
 #[derive(Debug)]
@@ -61,21 +61,18 @@ fn narrowed(request: &Request, grant: &Grant, api: &Api, facts: &Facts<'_>) -> R
     if request.resources.iter().any(|resource| resource != audience) {
         return Err(TokenError::InvalidTarget("the grant is for another resource".into()));
     }
-    let allowed = |value: &str| facts.client.metadata.scopes.iter().any(|full| full.strip_prefix(audience) == Some(value));
-    let mut values: Vec<&str> = match &request.scope {
-        // A full scope or a bare value: the audience is known.
-        Some(scope) => scope.split(' ').map(|value| value.strip_prefix(audience).unwrap_or(value)).collect(),
-        None => grant.scope.iter().map(String::as_str).filter(|value| allowed(value)).collect(),
-    };
+    let left = remaining(grant, api, facts.client)?;
+    let Some(scope) = &request.scope else { return Ok(left.join(" ")) };
+    // A full scope or a bare value: the audience is known.
+    let mut values: Vec<&str> = scope.split(' ').map(|value| value.strip_prefix(audience).unwrap_or(value)).collect();
     if !values.iter().all(|value| is_scope_token(value)) {
         return Err(TokenError::InvalidScope("the scope has a character that RFC 6749 section 3.3 does not allow".into()));
     }
     // A value that is asked for twice is granted once (TE-16).
     let mut seen = std::collections::HashSet::new();
     values.retain(|value| seen.insert(*value));
-    match values.iter().find(|value| !grant.scope.iter().any(|granted| granted == *value) || !allowed(value)) {
+    match values.iter().find(|value| !left.contains(value)) {
         Some(value) => Err(TokenError::InvalidScope(format!("the scope {value} was not granted").into())),
-        None if values.is_empty() => Err(TokenError::InvalidGrant("scopes_gone")),
         None => Ok(values.join(" ")),
     }
 }
