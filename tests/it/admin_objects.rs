@@ -23,9 +23,9 @@ async fn an_api_is_made_shown_changed_and_deleted() {
         pragma: no-cache
         x-content-type-options: nosniff
 
-        {"access":"deny","access_token_ttl":3600,"audience":"https://least.example/","base_path":"/least","basic_auth":false,"created_at":"2026-11-20T18:00:00Z","gateway":null,"name":"least","resource_server_client_id":null,"scopes":[],"signing_alg":"ES256","tags":[],"token_records":"full","updated_at":"2026-11-20T18:00:00Z","version":1}"#]].assert_eq(&shown(&least));
+        {"access":"deny","access_token_ttl":3600,"anonymous":"open","audience":"https://least.example/","base_path":"/least","basic_auth":false,"created_at":"2026-11-20T18:00:00Z","gateway":null,"name":"least","resource_server_client_id":null,"scopes":[],"signing_alg":"ES256","tags":[],"token_records":"full","updated_at":"2026-11-20T18:00:00Z","version":1}"#]].assert_eq(&shown(&least));
     let everything = json!({"name": "all", "audience": "urn:all:", "base_path": "/v1/all", "gateway": "abc123/prod", "scopes": [{"value": "read", "description": "Read it"}, {"value": "write"}],
-        "access": "public", "basic_auth": true, "access_token_ttl": 86_400, "signing_alg": "RS256", "token_records": "revocations", "resource_server_client_id": "c_rs", "tags": ["fin"]});
+        "access": "public", "anonymous": "keyed", "basic_auth": true, "access_token_ttl": 86_400, "signing_alg": "RS256", "token_records": "revocations", "resource_server_client_id": "c_rs", "tags": ["fin"]});
     expect![[r#"
         201 Created
         cache-control: no-store
@@ -34,7 +34,7 @@ async fn an_api_is_made_shown_changed_and_deleted() {
         pragma: no-cache
         x-content-type-options: nosniff
 
-        {"access":"public","access_token_ttl":86400,"audience":"urn:all:","base_path":"/v1/all","basic_auth":true,"created_at":"2026-11-20T18:00:00Z","gateway":"abc123/prod","name":"all","resource_server_client_id":"c_rs","scopes":[{"description":"Read it","full_scope":"urn:all:read","value":"read"},{"description":"","full_scope":"urn:all:write","value":"write"}],"signing_alg":"RS256","tags":["fin"],"token_records":"revocations","updated_at":"2026-11-20T18:00:00Z","version":1}"#]].assert_eq(&shown(&server.admin("POST", "/apis", everything).await));
+        {"access":"public","access_token_ttl":86400,"anonymous":"keyed","audience":"urn:all:","base_path":"/v1/all","basic_auth":true,"created_at":"2026-11-20T18:00:00Z","gateway":"abc123/prod","name":"all","resource_server_client_id":"c_rs","scopes":[{"description":"Read it","full_scope":"urn:all:read","value":"read"},{"description":"","full_scope":"urn:all:write","value":"write"}],"signing_alg":"RS256","tags":["fin"],"token_records":"revocations","updated_at":"2026-11-20T18:00:00Z","version":1}"#]].assert_eq(&shown(&server.admin("POST", "/apis", everything).await));
     let listed = json_of(&server.admin("GET", "/apis", Value::Null).await);
     assert_eq!(
         listed["items"],
@@ -51,7 +51,7 @@ async fn an_api_is_made_shown_changed_and_deleted() {
         pragma: no-cache
         x-content-type-options: nosniff
 
-        {"access":"deny","access_token_ttl":86400,"audience":"urn:all:","base_path":"/v1/all","basic_auth":true,"created_at":"2026-11-20T18:00:00Z","gateway":null,"name":"all","resource_server_client_id":"c_rs","scopes":[{"description":"","full_scope":"urn:all:read","value":"read"}],"signing_alg":"RS256","tags":[],"token_records":"revocations","updated_at":"2026-11-20T18:01:00Z","version":2}"#]].assert_eq(&shown(&patched));
+        {"access":"deny","access_token_ttl":86400,"anonymous":"keyed","audience":"urn:all:","base_path":"/v1/all","basic_auth":true,"created_at":"2026-11-20T18:00:00Z","gateway":null,"name":"all","resource_server_client_id":"c_rs","scopes":[{"description":"","full_scope":"urn:all:read","value":"read"}],"signing_alg":"RS256","tags":[],"token_records":"revocations","updated_at":"2026-11-20T18:01:00Z","version":2}"#]].assert_eq(&shown(&patched));
     assert_eq!(server.admin("DELETE", "/apis/all", Value::Null).await.status(), 204);
     for (method, body) in [("GET", Value::Null), ("PATCH", json!({})), ("DELETE", Value::Null)] {
         assert_eq!(server.admin(method, "/apis/all", body).await.status(), 404, "{method}");

@@ -182,6 +182,7 @@ async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
           "remedy": "nothing to do",
           "route": {
             "access": "authenticated",
+            "anonymous": null,
             "api": "orders",
             "audience": "https://orders.example/",
             "methods": null,
@@ -216,6 +217,7 @@ async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
           "remedy": "give c_cc one of the roles clerk, manager; the same token works then",
           "route": {
             "access": "protected",
+            "anonymous": null,
             "api": "orders",
             "audience": "https://orders.example/",
             "methods": null,
@@ -260,6 +262,7 @@ async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
           "remedy": "send the whole token, signature included, or request a new one",
           "route": {
             "access": "authenticated",
+            "anonymous": null,
             "api": "orders",
             "audience": "https://orders.example/",
             "methods": null,

@@ -20,6 +20,7 @@ mod forge;
 mod forged;
 mod http;
 mod introspect;
+mod keyed;
 mod layers;
 mod metadata;
 mod nodes;

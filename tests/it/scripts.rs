@@ -46,6 +46,6 @@ async fn an_administrator_registers_a_resource_and_a_client_and_asks_why() {
 
 #[tokio::test]
 async fn a_mobile_backend_has_its_users() {
-    // Script 1 of the specification (MCS): M-01, M-04, M-07 to M-18
+    // Script 1 of the specification (MCS): M-01, M-04 to M-18
     passes("mcs.sh").await;
 }

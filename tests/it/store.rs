@@ -46,6 +46,7 @@ async fn busy() -> Server {
         assert_eq!(server.post("/oauth2/revoke", client, &format!("token={token}")).await.status(), 200);
     }
     server.create("/clients/shop/secrets", json!({"expires_in": 3600})).await;
+    server.create("/clients/shop/anonymous-keys", json!({})).await;
     assert_eq!(server.admin("PATCH", "/clients/shop", json!({"client_name": "The shop"})).await.status(), 200);
     assert_eq!(server.admin("PATCH", "/apis/orders", json!({"signing_alg": "RS256"})).await.status(), 200);
     assert_eq!(server.admin("POST", "/keys/rotate", json!({"emergency": true})).await.status(), 202);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Script 1 of the specification (seeds, section 8): a mobile backend with its users. M-01, M-04, M-07 to M-18.
+# Script 1 of the specification (seeds, section 8): a mobile backend with its users. M-01, M-04 to M-18.
 . "$(dirname "$0")/lib.sh"
 
 free_port PORT
@@ -58,6 +58,20 @@ call 401 GET "$ROUTE" -H "Authentication: Bearer $TOKEN"
 # The anonymous API (M-04).
 call 200 GET /status
 says "$BODY" '"sub_type":"anonymous"'
+# The same, asking whose app calls (M-05): a backend's name is not enough, its key is, and another backend's is not.
+admin 200 PATCH /apis/status '{"anonymous":"keyed"}'
+admin 201 POST /clients/be1/anonymous-keys
+KEY=$(member anonymous_key <<<"$BODY")
+admin 201 POST /clients/be2/anonymous-keys
+OTHER=$(member anonymous_key <<<"$BODY")
+sleep 1.1
+call 401 GET /status -H 'Oracle-Mobile-Backend-Id: be1'
+says "$HEAD" 'www-authenticate: Basic realm="gatewright", charset="UTF-8"'
+call 200 GET /status -u "be1:$KEY" -H 'Oracle-Mobile-Backend-Id: be1'
+says "$BODY" '"sub_type":"anonymous"' '"client_id":"be1"'
+call 401 GET /status -u "be2:$OTHER" -H 'Oracle-Mobile-Backend-Id: be1'
+call 401 GET "$ROUTE" -u "be1:$KEY" -H 'Oracle-Mobile-Backend-Id: be1'
+# Who is to be paid for (M-06).
 admin 200 GET '/usage?client_id=be1'
-says "$BODY" '"calls_allowed":3'
+says "$BODY" '"calls_allowed":3' '"calls_anonymous":1'
 echo passed

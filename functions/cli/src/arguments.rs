@@ -233,6 +233,10 @@ pub struct NewApi {
     #[arg(long, value_name = "API_ID/STAGE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<String>,
+    /// What its public routes ask of a call without a token: open or keyed [default: open]
+    #[arg(long, value_name = "WHAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anonymous: Option<String>,
     /// Its routes also take HTTP Basic
     #[arg(long)]
     #[serde(skip_serializing_if = "is_unset")]

@@ -90,7 +90,7 @@ fn gates(call: &str, answer: &Value) -> String {
 
 /// Whether a token that got this far was issued by this server: its signature or its record says so.
 fn is_genuine(code: &str) -> bool {
-    let unproven = ["token_missing", "not_bearer", "malformed", "signature_absent", "bad_signature", "unknown_key", "wrong_issuer"];
+    let unproven = ["token_missing", "key_missing", "not_bearer", "malformed", "signature_absent", "bad_signature", "unknown_key", "wrong_issuer"];
     !unproven.contains(&code)
 }
 
@@ -107,9 +107,10 @@ fn issuance(claims: Option<&Value>, is_proven: bool) -> String {
 fn asks(route: Option<&Value>) -> String {
     let Some(route) = route.filter(|route| route.is_object()) else { return "no api has this path".to_owned() };
     let (api, audience, privilege) = (text(route, "api"), text(route, "audience"), text(route, "privilege"));
+    let no_token = if text(route, "anonymous") == "keyed" { "no token, but without one for an anonymous key" } else { "no token" };
     match text(route, "access").as_str() {
-        "public" if privilege.is_empty() => format!("no privilege names the route, and the api {api} asks for no token"),
-        "public" => format!("the privilege {privilege} asks for no token"),
+        "public" if privilege.is_empty() => format!("no privilege names the route, and the api {api} asks for {no_token}"),
+        "public" => format!("the privilege {privilege} asks for {no_token}"),
         "authenticated" => format!("no privilege names the route, and the api {api} asks for any token for {audience}"),
         "deny" => format!("no privilege names the route, and the api {api} is closed where none does"),
         _ => {

@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use http::StatusCode;
 use serde_json::Value;
 use shared::endpoints::{Request, Response, respond_not_found, respond_unavailable, respond_unreadable};
+use shared::oauth::api::Api;
 use shared::oauth::fresh::Fresh;
 use shared::oauth::ids::Issuer;
 use shared::oauth::path::CanonicalPath;
@@ -55,7 +56,7 @@ impl Functions {
         }
     }
 
-    /// Whether the call's Api takes passwords. On AWS that stands in the template of its gateway.
+    /// Whether the call's Api takes passwords or anonymous keys. On AWS that stands in the template of its gateway.
     async fn takes_basic(&self, request: &Request) -> bool {
         let apis = match self {
             // What the authorizer has just decided from: nothing is read for it.
@@ -66,7 +67,7 @@ impl Functions {
             }
         };
         let path = CanonicalPath::parse(&request.path);
-        apis.zip(path).is_some_and(|(apis, path)| apis.at(gateway::GATEWAY, &path).is_some_and(|api| api.metadata.basic_auth))
+        apis.zip(path).is_some_and(|(apis, path)| apis.at(gateway::GATEWAY, &path).is_some_and(Api::takes_basic))
     }
 
     fn issuer(&self) -> &Issuer {

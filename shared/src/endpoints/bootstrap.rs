@@ -46,6 +46,7 @@ pub async fn bootstrap(store: &Store, given: Given, force: bool, fresh: &Fresh) 
         tokens_valid_from: fresh.now,
         metadata,
         secrets: vec![StoredSecret::of(&client_secret, None, fresh)],
+        anonymous_keys: Vec::new(),
         created_at: fresh.now,
         updated_at: fresh.now,
         version: 1,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::oauth::access_token::SubjectType;
-use crate::oauth::api::Access;
+use crate::oauth::api::{Access, Anonymous};
 use crate::oauth::ids::Name;
 use crate::oauth::privilege::{Method, PrivilegeAccess, ScopesMatch};
 use crate::oauth::route::Protection;
@@ -18,6 +18,8 @@ pub(super) struct RouteView<'a> {
     pattern: Option<String>,
     methods: Option<&'a [Method]>,
     access: &'static str,
+    /// What a public route asks of a call without a token; null: it is not public.
+    anonymous: Option<Anonymous>,
     audience: &'a str,
     roles_any_of: &'a [Name],
     scopes: &'a [String],
@@ -42,6 +44,7 @@ impl<'a> RouteView<'a> {
                 (None, Access::Authenticated) => "authenticated",
                 (None, Access::Deny) => "deny",
             },
+            anonymous: protection.anonymous(),
             audience: &api.audience,
             roles_any_of: privilege.map(|privilege| privilege.roles.as_slice()).unwrap_or_default(),
             scopes: privilege.map(|privilege| privilege.scopes.as_slice()).unwrap_or_default(),

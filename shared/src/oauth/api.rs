@@ -50,6 +50,9 @@ pub struct ApiMetadata {
     /// What routes ask for that no privilege names.
     #[serde(default)]
     pub access: Access,
+    /// What its public routes ask of a call without a token.
+    #[serde(default)]
+    pub anonymous: Anonymous,
     /// Whether its routes also take HTTP Basic.
     #[serde(default)]
     pub basic_auth: bool,
@@ -92,6 +95,17 @@ pub enum Access {
     Authenticated,
     /// No token is asked for; a bad one is still refused.
     Public,
+}
+
+/// What the public routes of an Api ask of a call without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anonymous {
+    /// Nothing.
+    #[default]
+    Open,
+    /// An anonymous key, which says which client's app it is: an identifier, not a proof.
+    Keyed,
 }
 
 /// The algorithm that signs an Api's tokens (RFC 7518 §3.1).
@@ -143,6 +157,11 @@ impl Api {
     pub fn value_of<'a>(&self, full_scope: &'a str) -> Option<&'a str> {
         let value = full_scope.strip_prefix(self.metadata.audience.as_str())?;
         self.has_scope(value).then_some(value)
+    }
+
+    /// Whether it takes HTTP Basic, for a password or for an anonymous key: then its 401 says so.
+    pub fn takes_basic(&self) -> bool {
+        self.metadata.basic_auth || self.metadata.anonymous == Anonymous::Keyed
     }
 
     /// Whether `value` is one of this Api's scope values.
@@ -266,6 +285,7 @@ fn admin_api() -> Api {
             gateway: None,
             scopes: ADMIN_SCOPES.iter().map(scope).collect(),
             access: Access::Deny,
+            anonymous: Anonymous::Open,
             basic_auth: false,
             access_token_ttl: an_hour(),
             signing_alg: SigningAlg::ES256,

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{ClientId, Name};
 use super::scope::Allowed;
-use super::secret::{ClientSecret, StoredSecret};
+use super::secret::{AnonymousKey, ClientSecret, StoredSecret};
 use super::time::Timestamp;
 
-/// How many live secrets a client has at most: one in use, one being rolled out.
+/// How many live secrets a client has at most, and how many live anonymous keys: one in use, one being rolled out.
 pub const MOST_SECRETS: usize = 2;
 
 /// A client as the table holds it.
@@ -20,6 +20,9 @@ pub struct Client {
     /// Digests of its secrets.
     #[serde(default)]
     pub secrets: Vec<StoredSecret>,
+    /// Digests of its anonymous keys. They never authenticate it: it ships them.
+    #[serde(default)]
+    pub anonymous_keys: Vec<StoredSecret>,
     /// Tokens issued before this are dead; moved by `revoke-tokens`.
     pub tokens_valid_from: Timestamp,
     /// When it was made.
@@ -205,6 +208,12 @@ impl Client {
         live.fold(None, |found, stored| if stored.matches(secret) { Some(stored) } else { found })
     }
 
+    /// Whether `key` is one of its live anonymous keys. Every live key is compared, as for secrets.
+    pub fn has_live_key(&self, key: &AnonymousKey, now: Timestamp) -> bool {
+        let live = self.anonymous_keys.iter().filter(|stored| stored.is_live(now));
+        live.filter(|stored| stored.matches_key(key)).count() > 0
+    }
+
     /// The client after its tokens were revoked at `now`: what was issued up to and including this second is dead.
     pub fn with_tokens_revoked(mut self, now: Timestamp) -> Self {
         self.tokens_valid_from = now.plus(1);
@@ -237,6 +246,7 @@ pub(crate) mod fixture {
             client_id: ClientId::parse("c1").unwrap(),
             metadata: serde_json::from_value(json).unwrap(),
             secrets: vec![StoredSecret::of(&secret, None, &fresh)],
+            anonymous_keys: Vec::new(),
             tokens_valid_from: fresh.now,
             created_at: fresh.now,
             updated_at: fresh.now,

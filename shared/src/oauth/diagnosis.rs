@@ -42,7 +42,7 @@ impl Closed {
     pub fn gate(self) -> &'static str {
         match self {
             Self::Token(TokenFault::UserNotAssigned) => "issuance",
-            Self::NoToken | Self::NotBearer | Self::Token(_) | Self::OtherApi => "token",
+            Self::NoToken | Self::NoKey | Self::NotBearer | Self::WrongKey | Self::Token(_) | Self::OtherApi => "token",
             Self::Route(_) => "route",
         }
     }
@@ -53,6 +53,15 @@ impl Closed {
             Self::NoToken => {
                 ("the route asks for a token, and the call has none".to_owned(), "send the header `Authorization: Bearer <token>`".to_owned())
             }
+            Self::NoKey => (
+                "the route asks for an anonymous key or a token, and the call has neither".to_owned(),
+                "send the header `Authorization: Basic base64(client_id:key)` and the client's id in `Oracle-Mobile-Backend-Id` or `X-Client-Id`"
+                    .to_owned(),
+            ),
+            Self::WrongKey => (
+                "the anonymous key is not a live key of the client that the call names".to_owned(),
+                "send a key of an active client, and that client's id in exactly one of `Oracle-Mobile-Backend-Id` and `X-Client-Id`".to_owned(),
+            ),
             Self::NotBearer => (
                 "what was sent is no bearer token".to_owned(),
                 "spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes".to_owned(),
@@ -307,6 +316,18 @@ mod tests {
             "token not_bearer: what was sent is no bearer token. \
              spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes.",
             &["spell the scheme `Bearer`"],
+        );
+        plainly(
+            Closed::NoKey,
+            "token key_missing: the route asks for an anonymous key or a token, and the call has neither. \
+             send the header `Authorization: Basic base64(client_id:key)` and the client's id in `Oracle-Mobile-Backend-Id` or `X-Client-Id`.",
+            &["Basic base64(client_id:key)"],
+        );
+        plainly(
+            Closed::WrongKey,
+            "token key_wrong: the anonymous key is not a live key of the client that the call names. \
+             send a key of an active client, and that client's id in exactly one of `Oracle-Mobile-Backend-Id` and `X-Client-Id`.",
+            &["exactly one"],
         );
         let token = |fault, expected: &str, mentions: &[&str]| plainly(Closed::Token(fault), expected, mentions);
         token(

@@ -1,10 +1,13 @@
 //! The token gate and the route gate, one after the other: what the authorizer decides, and what diagnosis explains.
 
 use super::access_token::Claims;
-use super::api::{Api, Apis};
+use super::api::{Anonymous, Api, Apis};
+use super::client::Client;
+use super::ids::ClientId;
 use super::path::CanonicalPath;
 use super::route::{Principal, Protection, RouteFault};
 use super::route_table::RouteTable;
+use super::secret::AnonymousKey;
 use super::time::Timestamp;
 use super::token_gate::{Parties, Recorded, TokenFault, alive};
 
@@ -28,6 +31,15 @@ pub enum Presented<'a> {
     Nothing,
     /// Something that is no bearer token.
     Unusable,
+    /// What has the shape of an anonymous key: whether it is one is still to be seen.
+    AnonymousKey {
+        /// Whose it is said to be.
+        client_id: &'a ClientId,
+        /// The key.
+        key: &'a AnonymousKey,
+        /// The client of this id, if there is one.
+        client: Option<&'a Client>,
+    },
     /// A token that is not genuine.
     Forged(TokenFault),
     /// A genuine token: whether it is good is still to be seen.
@@ -46,8 +58,8 @@ pub enum Presented<'a> {
 /// Who passes.
 #[derive(Debug, Clone, Copy)]
 pub enum Passed<'a> {
-    /// Anybody, without credentials.
-    Anonymous,
+    /// Anybody, without credentials; with a key, in an app of this client.
+    Anonymous(Option<&'a Client>),
     /// The principal of a good token.
     Principal(Principal<'a>),
 }
@@ -57,8 +69,12 @@ pub enum Passed<'a> {
 pub enum Closed {
     /// Nothing was presented where a token is asked for: 401.
     NoToken,
+    /// Nothing was presented where an anonymous key, or a token, is asked for: 401.
+    NoKey,
     /// What was presented is no bearer token: 401.
     NotBearer,
+    /// The anonymous key is not a live one of the one client that the call names: 401.
+    WrongKey,
     /// The token gate closed: 401.
     Token(TokenFault),
     /// The token is good, but for another Api than the one that the call is on: 401.
@@ -72,6 +88,8 @@ impl Closed {
     pub fn code(self) -> &'static str {
         match self {
             Self::NoToken => "token_missing",
+            Self::NoKey => "key_missing",
+            Self::WrongKey => "key_wrong",
             Self::NotBearer => "not_bearer",
             Self::Token(fault) => fault.code(),
             Self::OtherApi => TokenFault::AudienceMismatch.code(),
@@ -105,9 +123,21 @@ pub fn judge<'a>(
     now: Timestamp,
 ) -> Result<Passed<'a>, Closed> {
     let (claims, parties) = match presented {
-        // Nobody is refused for saying nothing where nothing is asked.
-        Presented::Nothing if protection.is_some_and(Protection::is_public) => return Ok(Passed::Anonymous),
-        Presented::Nothing => return Err(Closed::NoToken),
+        Presented::Nothing => {
+            return match protection.and_then(Protection::anonymous) {
+                // Nobody is refused for saying nothing where nothing is asked.
+                Some(Anonymous::Open) => Ok(Passed::Anonymous(None)),
+                Some(Anonymous::Keyed) => Err(Closed::NoKey),
+                None => Err(Closed::NoToken),
+            };
+        }
+        // A key is on its way in apps before it is asked for, and so it passes where it is not asked for; where a token is, it is none.
+        Presented::AnonymousKey { .. } if !protection.is_some_and(Protection::is_public) => return Err(Closed::NotBearer),
+        Presented::AnonymousKey { client_id, key, client } => {
+            let is_named = matches!(call.backends.as_slice(), [backend] if backend == client_id.as_str());
+            let opens = |client: &&Client| client.client_id == *client_id && client.metadata.active && client.has_live_key(key, now);
+            return client.filter(opens).filter(|_| is_named).map(|client| Passed::Anonymous(Some(client))).ok_or(Closed::WrongKey);
+        }
         // A bad credential is never ignored, not even where none is asked for (5.1 rule 5).
         Presented::Unusable => return Err(Closed::NotBearer),
         Presented::Forged(fault) => return Err(Closed::Token(fault)),
@@ -144,8 +174,10 @@ mod tests {
     use super::super::api::Access;
     use super::super::api::fixture::api;
     use super::super::client::fixture::client;
+    use super::super::fresh::Fresh;
     use super::super::privilege::Privilege;
     use super::super::privilege::fixture::privilege;
+    use super::super::secret::StoredSecret;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_unix(2_100);
@@ -189,7 +221,8 @@ mod tests {
             let protection =
                 call.protection(&self.apis, call.api(&self.apis).filter(|api| api.metadata.name.as_str() == "soda").map(|_| &self.table));
             judge(call, presented, &self.apis, protection.as_ref(), NOW).map(|passed| match passed {
-                Passed::Anonymous => "anonymous",
+                Passed::Anonymous(None) => "anonymous",
+                Passed::Anonymous(Some(_)) => "anonymous, of a client",
                 Passed::Principal(_) => "principal",
             })
         }
@@ -313,6 +346,64 @@ mod tests {
         assert_eq!(naming("/nowhere", &["be2"], token), mismatch);
         assert_eq!(naming("/soda//", &["be2"], token), Err(Closed::Route(RouteFault::PathAmbiguous)));
         assert_eq!(naming("/soda", &["be2"], Presented::Nothing), Err(Closed::NoToken));
+    }
+
+    #[test]
+    fn an_anonymous_key_says_whose_app_it_is_and_opens_what_is_public() {
+        // M-05, T-06, 5.1 rule 5
+        let fresh = |seed| Fresh::new(Timestamp::from_unix(1_000), [seed; 32]);
+        let (key, expired, other) = (AnonymousKey::generate(&fresh(1)), AnonymousKey::generate(&fresh(2)), AnonymousKey::generate(&fresh(3)));
+        let holder = |changes| {
+            let keys = vec![StoredSecret::of_key(&key, None, &fresh(1)), StoredSecret::of_key(&expired, Some(NOW), &fresh(2))];
+            let secrets = vec![StoredSecret::of_key(&other, None, &fresh(3))];
+            Client { anonymous_keys: keys, secrets, ..client(changes).0 }
+        };
+        let (c1, inactive) = (holder(json!({})), holder(json!({"active": false})));
+        let id = |text| ClientId::parse(text).unwrap();
+        let (own, be2) = (id("c1"), id("be2"));
+        let keyed = |access, privileges| {
+            let Server { apis, table } = Server::new(access, privileges);
+            let mut soda = apis.named("soda").unwrap().clone();
+            soda.metadata.anonymous = Anonymous::Keyed;
+            Server { apis: apis.with(soda.clone(), Some(&soda.metadata.name)).unwrap(), table }
+        };
+        let photo = || vec![privilege("p", json!({"routes": [{"path": "/soda/photo"}], "access": "public"}))];
+        let publics = [(keyed(Access::Public, Vec::new()), "/soda/a"), (keyed(Access::Deny, photo()), "/soda/photo")];
+        let naming = |backends: &[&str], path| Call { backends: backends.iter().map(|&backend| backend.to_owned()).collect(), ..call("GET", path) };
+        let with = |client_id, key, client| Presented::AnonymousKey { client_id, key, client };
+        let (of_c1, wrong) = (Ok("anonymous, of a client"), Err(Closed::WrongKey));
+        for (server, path) in &publics {
+            let present = |backends: &[&str], presented| server.present(&naming(backends, path), presented);
+            assert_eq!(present(&["c1"], with(&own, &key, Some(&c1))), of_c1);
+            assert_eq!(present(&[], Presented::Nothing), Err(Closed::NoKey));
+            assert_eq!(present(&["c1"], Presented::Nothing), Err(Closed::NoKey), "a name is no key");
+            assert_eq!(present(&["c1"], Presented::Unusable), Err(Closed::NotBearer));
+            for backends in [&[][..], &["be2"], &["c1", "be2"], &["c1", "c1"], &[""]] {
+                assert_eq!(present(backends, with(&own, &key, Some(&c1))), wrong, "{backends:?}");
+            }
+            for (what, presented) in [
+                ("expired", with(&own, &expired, Some(&c1))),
+                ("a secret's twin", with(&own, &other, Some(&c1))),
+                ("of an inactive client", with(&own, &key, Some(&inactive))),
+                ("of no client", with(&own, &key, None)),
+            ] {
+                assert_eq!(present(&["c1"], presented), wrong, "{what}");
+            }
+            assert_eq!(present(&["be2"], with(&be2, &key, Some(&c1))), wrong, "another client's name on it");
+            assert_eq!(server.judge("GET", path, Caller::WithRoles(&[])), Ok("principal"), "a good token needs no key");
+        }
+        // Where no key is asked for, a good one passes and a wrong one does not; where a token is, no key does.
+        let present = |server: Server, path, key| server.present(&naming(&["c1"], path), with(&own, key, Some(&c1)));
+        assert_eq!(present(Server::new(Access::Public, Vec::new()), "/soda/a", &key), of_c1);
+        assert_eq!(present(Server::new(Access::Public, Vec::new()), "/soda/a", &other), wrong);
+        for (access, path) in
+            [(Access::Deny, "/soda/a"), (Access::Authenticated, "/soda/a"), (Access::Public, "/nowhere"), (Access::Public, "/soda//a")]
+        {
+            assert_eq!(present(keyed(access, photo()), path, &key), Err(Closed::NotBearer), "{access:?} {path}");
+        }
+        let emp = vec![privilege("p", json!({"roles": []}))];
+        assert_eq!(present(keyed(Access::Public, emp), "/soda/a", &key), Err(Closed::NotBearer));
+        assert_eq!((Closed::NoKey.code(), Closed::WrongKey.code()), ("key_missing", "key_wrong"));
     }
 
     #[test]

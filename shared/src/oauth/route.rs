@@ -1,7 +1,7 @@
 //! The *route gate*: what the route of a call asks for, and whether a principal has it.
 
 use super::access_token::{Claims, SubjectType};
-use super::api::{ADMIN_AUDIENCE, Access, Api, Apis};
+use super::api::{ADMIN_AUDIENCE, Access, Anonymous, Api, Apis};
 use super::client::Client;
 use super::ids::Name;
 use super::path::CanonicalPath;
@@ -128,6 +128,11 @@ impl<'a> Protection<'a> {
             Some(privilege) => privilege.access == PrivilegeAccess::Public,
             None => self.api.metadata.access == Access::Public && !self.is_unknown,
         }
+    }
+
+    /// What it asks of a call without a token; `None`: such a call does not pass.
+    pub fn anonymous(&self) -> Option<Anonymous> {
+        self.is_public().then_some(self.api.metadata.anonymous)
     }
 
     /// The route gate.

@@ -13,13 +13,14 @@ use crate::oauth::privilege::Privilege;
 use crate::oauth::registration::Invalid;
 use crate::store::Commit;
 
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 13] = [
     "name",
     "audience",
     "base_path",
     "gateway",
     "scopes",
     "access",
+    "anonymous",
     "basic_auth",
     "access_token_ttl",
     "signing_alg",

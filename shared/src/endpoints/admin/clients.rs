@@ -66,6 +66,7 @@ impl Context<'_> {
             client_id,
             metadata,
             secrets: secret.iter().map(|secret| StoredSecret::of(secret, None, self.fresh)).collect(),
+            anonymous_keys: Vec::new(),
             // Assignments are by this time: a client made again begins without those of the earlier one.
             created_at: tombstone.map_or(self.fresh.now, |tombstone| self.fresh.now.max(tombstone.deleted_at.plus(1))),
             updated_at: self.fresh.now,

@@ -27,6 +27,7 @@ use super::request::Request;
 use super::respond::{self, Response};
 use super::rotate;
 use problem::Problem;
+use secrets::Kind;
 
 use crate::oauth::api::ADMIN_AUDIENCE;
 use crate::oauth::bearer::{self, Challenge, Presented};
@@ -133,9 +134,12 @@ impl Endpoint {
             ("PATCH", ["clients", id]) => context.change_client(id).await,
             ("DELETE", ["clients", id]) => context.delete_client(id).await,
             ("POST", ["clients", id, "revoke-tokens"]) => context.revoke_client_tokens(id).await,
-            ("GET", ["clients", id, "secrets"]) => context.list_secrets(id).await,
-            ("POST", ["clients", id, "secrets"]) => context.create_secret(id).await,
-            ("DELETE", ["clients", id, "secrets", secret_id]) => context.delete_secret(id, secret_id).await,
+            ("GET", ["clients", id, "secrets"]) => context.list_secrets(id, Kind::Secret).await,
+            ("POST", ["clients", id, "secrets"]) => context.create_secret(id, Kind::Secret).await,
+            ("DELETE", ["clients", id, "secrets", secret_id]) => context.delete_secret(id, Kind::Secret, secret_id).await,
+            ("GET", ["clients", id, "anonymous-keys"]) => context.list_secrets(id, Kind::AnonymousKey).await,
+            ("POST", ["clients", id, "anonymous-keys"]) => context.create_secret(id, Kind::AnonymousKey).await,
+            ("DELETE", ["clients", id, "anonymous-keys", key_id]) => context.delete_secret(id, Kind::AnonymousKey, key_id).await,
             ("PUT", ["clients", id, "roles", role]) => context.grant_role(id, role).await,
             ("DELETE", ["clients", id, "roles", role]) => context.take_role(id, role).await,
             ("GET", ["clients", id, "assignments"]) => context.list_assignments(id).await,
@@ -193,8 +197,8 @@ fn allowed(segments: &[&str]) -> Option<&'static str> {
         ["users", _, "grants", _] => Some("DELETE"),
         ["routes", "explain"] => Some("GET"),
         ["clients" | "apis" | "roles" | "privileges" | "users" | "groups", _] => Some("GET, PATCH, DELETE"),
-        ["clients", _, "secrets"] => Some("GET, POST"),
-        ["clients", _, "secrets", _] => Some("DELETE"),
+        ["clients", _, "secrets" | "anonymous-keys"] => Some("GET, POST"),
+        ["clients", _, "secrets" | "anonymous-keys", _] => Some("DELETE"),
         ["clients", _, "revoke-tokens"] | ["keys", "rotate"] => Some("POST"),
         ["tokens", _] => Some("GET, DELETE"),
         ["tokens" | "keys" | "audit" | "usage"] | ["stats", "latest", "instance"] => Some("GET"),

@@ -10,7 +10,7 @@ use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::ClientId;
 use crate::oauth::time::Timestamp;
 use crate::oauth::user::UserId;
-use crate::store::{DayCounts, OF_USERS};
+use crate::store::{Count, DayCounts, OF_USERS};
 
 const DAY: u64 = 86_400;
 
@@ -87,21 +87,28 @@ fn shown_event(event: &AuditEvent) -> Value {
     shown
 }
 
-/// A client's counts of a day: those of its users apart from its own.
+/// A client's counts of a day: its own, those of its users, and those of whoever called with an anonymous key of it.
 fn shown_usage(day: &DayCounts, client_id: &ClientId) -> Vec<Value> {
-    let (of_users, own): (Vec<_>, Vec<_>) = day.counts.iter().partition(|(name, _)| name.starts_with(OF_USERS));
-    let of_users = of_users.into_iter().map(|(name, count)| (name.trim_start_matches(OF_USERS), count)).collect::<Vec<_>>();
-    let own = own.into_iter().map(|(name, count)| (name.as_str(), count)).collect::<Vec<_>>();
-    let kinds = [("client", own), ("user", of_users)].into_iter().filter(|(_, counts)| !counts.is_empty());
-    let of_kind = |(kind, counts): (&str, Vec<(&str, &u64)>)| {
-        let mut shown = shown_counts(&day.day, counts.into_iter());
+    let of_kind = |kind: &str| {
+        let counts = day.counts.iter().filter(|(name, _)| principal_of(name) == kind);
+        let counts: Vec<_> = counts.map(|(name, count)| (name.trim_start_matches(OF_USERS), count)).collect();
+        let mut shown = (!counts.is_empty()).then(|| shown_counts(&day.day, counts.into_iter()))?;
         if let Some(members) = shown.as_object_mut() {
             members.insert("client_id".to_owned(), client_id.as_str().into());
             members.insert("principal".to_owned(), kind.into());
         }
-        shown
+        Some(shown)
     };
-    kinds.map(of_kind).collect()
+    ["client", "user", "anonymous"].into_iter().filter_map(of_kind).collect()
+}
+
+/// The kind of principal whose doing is counted under this name.
+fn principal_of(name: &str) -> &'static str {
+    match name {
+        name if name.starts_with(OF_USERS) => "user",
+        name if name == Count::CallsAnonymous.name() => "anonymous",
+        _ => "client",
+    }
 }
 
 fn shown_counts<'a>(day: &str, counts: impl Iterator<Item = (impl AsRef<str>, &'a u64)>) -> Value {

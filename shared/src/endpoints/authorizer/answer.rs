@@ -31,19 +31,28 @@ pub struct Answer {
     arn: String,
     /// Everything that the principal may call on the stage, where a policy can say it.
     resources: Option<Arc<Resources>>,
-    /// Who calls, if a good token says it.
+    /// Who calls, as far as a credential says it.
     caller: Option<Caller>,
     /// The privilege that decided.
     privilege: Option<Name>,
     verdict: Verdict,
 }
 
-/// Who calls with a good token.
+/// Who calls with a credential.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub seen: Arc<SeenToken>,
-    pub client: Arc<Client>,
-    pub person: Option<Arc<Person>>,
+pub(super) enum Caller {
+    /// With a genuine token.
+    Token { seen: Arc<SeenToken>, client: Arc<Client>, person: Option<Arc<Person>> },
+    /// Anybody, in an app of this client.
+    Anonymous(Arc<Client>),
+}
+
+impl Caller {
+    fn client(&self) -> &Client {
+        match self {
+            Self::Token { client, .. } | Self::Anonymous(client) => client,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -122,7 +131,10 @@ impl Answer {
     }
 
     fn principal_id(&self) -> &str {
-        self.caller.as_ref().map_or("anonymous", |caller| &caller.seen.claims.sub)
+        match &self.caller {
+            Some(Caller::Token { seen, .. }) => &seen.claims.sub,
+            Some(Caller::Anonymous(_)) | None => "anonymous",
+        }
     }
 
     fn context(&self) -> Context<'_> {
@@ -131,7 +143,15 @@ impl Answer {
             Verdict::Deny(challenge) => (None, challenge.as_deref()),
         };
         let privilege = self.privilege.as_ref().map(Name::as_str);
-        let Some(Caller { seen, client, person }) = &self.caller else { return Context { sub_type, privilege, challenge, ..Context::default() } };
+        let anonymous = Context { sub_type, privilege, challenge, ..Context::default() };
+        let (seen, client, person) = match &self.caller {
+            None => return anonymous,
+            Some(Caller::Anonymous(client)) => {
+                let (client_id, realm) = (client.client_id.as_str(), client.metadata.realm.as_str());
+                return Context { client_id: Some(client_id), realm: Some(realm), ..anonymous };
+            }
+            Some(Caller::Token { seen, client, person }) => (seen, client, person),
+        };
         let claims = &seen.claims;
         let person = person.as_deref();
         let roles = Principal { claims, client, person }.roles();
@@ -219,7 +239,7 @@ impl Serialize for Answer {
             ResponseFormat::Simple => SimpleAnswer { is_authorized: matches!(self.verdict, Verdict::Allow), context }.serialize(serializer),
             ResponseFormat::Policy => {
                 let policy_document = PolicyDocument { version: "2012-10-17", statement: self.statements() };
-                let usage_identifier_key = self.caller.as_ref().and_then(|caller| caller.client.metadata.usage_identifier_key.as_deref());
+                let usage_identifier_key = self.caller.as_ref().and_then(|caller| caller.client().metadata.usage_identifier_key.as_deref());
                 PolicyAnswer { principal_id: self.principal_id(), policy_document, context, usage_identifier_key }.serialize(serializer)
             }
         }

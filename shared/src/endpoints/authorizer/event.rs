@@ -11,9 +11,11 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::basic::UserPass;
 use crate::oauth::bearer;
 use crate::oauth::gates;
+use crate::oauth::ids::ClientId;
 use crate::oauth::path::CanonicalPath;
 use crate::oauth::privilege::Method;
 use crate::oauth::rights::LONGEST_RESOURCE;
+use crate::oauth::secret::AnonymousKey;
 
 /// An event as API Gateway sends it.
 #[derive(Debug, Default, Deserialize)]
@@ -125,15 +127,22 @@ pub(super) struct Asked {
 }
 
 /// What a call presents, in its own memory.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(super) enum Presented {
     Nothing,
     Bearer(String),
     Basic(UserPass),
+    Key { client_id: ClientId, key: AnonymousKey },
     Unusable,
 }
 
 impl Asked {
+    /// The bearer token, if it is one that the call presents.
+    pub fn token(&self) -> Option<&str> {
+        if let Presented::Bearer(token) = &self.presented { Some(token) } else { None }
+    }
+
     /// The start of every ARN of the stage, up to the slash before the method.
     pub fn stage(&self) -> Option<&str> {
         self.method_at.and_then(|at| self.arn.get(..at))
@@ -198,7 +207,7 @@ impl Event {
             match bearer::presented(&values) {
                 bearer::Presented::Nothing => Presented::Nothing,
                 bearer::Presented::Bearer(token) => Presented::Bearer(token.to_owned()),
-                bearer::Presented::Unusable => user_pass(&values).map_or(Presented::Unusable, Presented::Basic),
+                bearer::Presented::Unusable => user_pass(&values).map_or(Presented::Unusable, by_basic),
             }
         };
         if self.kind.as_deref() == Some("TOKEN") {
@@ -225,6 +234,15 @@ fn user_pass(headers: &[&[u8]]) -> Option<UserPass> {
     let joined = STANDARD.decode(value.trim_matches(' ')).ok().filter(|_| scheme.eq_ignore_ascii_case("Basic"))?;
     let (username, password) = std::str::from_utf8(&joined).ok()?.split_once(':')?;
     Some(UserPass { username: username.to_owned(), password: password.to_owned() })
+}
+
+/// What is spelled as an anonymous key is nobody's password: it costs no hash, and no failed sign-in of a user of that name.
+fn by_basic(given: UserPass) -> Presented {
+    if !given.password.starts_with(AnonymousKey::PREFIX) {
+        return Presented::Basic(given);
+    }
+    let key = ClientId::parse(&given.username).zip(AnonymousKey::parse(&given.password));
+    key.map_or(Presented::Unusable, |(client_id, key)| Presented::Key { client_id, key })
 }
 
 /// The path on the API, from the path as it was sent (with a stage or a base path mapping in front) and the path of the ARN.
@@ -354,6 +372,25 @@ mod tests {
             (token(serde_json::json!(null)), token(serde_json::json!("")), token(serde_json::json!("abc"))),
             (Presented::Nothing, Presented::Nothing, Presented::Unusable)
         );
+    }
+
+    #[test]
+    fn an_anonymous_key_is_told_from_a_password_by_its_spelling() {
+        // M-05, T-04: whatever begins as a key does is never tried as a password
+        let given = |username: &str, password: &str| {
+            let basic = format!("basic {}", STANDARD.encode(format!("{username}:{password}")));
+            call(serde_json::json!({"type": "REQUEST", "methodArn": ARN, "headers": {"Authorization": basic}})).unwrap().presented
+        };
+        let key = format!("gw_ak_{}", "A".repeat(43));
+        let parsed = AnonymousKey::parse(&key).unwrap();
+        assert_eq!(given("be1", &key), Presented::Key { client_id: ClientId::parse("be1").unwrap(), key: parsed });
+        for (username, password) in
+            [("no client's id", key.as_str()), ("", &key), ("be1", "gw_ak_"), ("be1", &key[..48]), ("be1", &format!("{key}A"))]
+        {
+            assert_eq!(given(username, password), Presented::Unusable, "{username} {password}");
+        }
+        let password = key.replace("gw_ak_", "gw_cs_");
+        assert_eq!(given("be1", &password), Presented::Basic(UserPass { username: "be1".to_owned(), password }));
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::store::FEED_OVERLAP;
 /// How many tokens are remembered; beyond it the dead ones go first, and then all of them.
 const MOST_TOKENS: usize = 10_000;
 
+/// How many clients are remembered; beyond it all are read again as they are needed.
+const MOST_CLIENTS: usize = 10_000;
+
 /// How many passwords are remembered to have been right.
 const MOST_PROOFS: usize = 1_000;
 
@@ -88,7 +91,7 @@ pub struct Sight {
     pub apis: Arc<Apis>,
     /// The privileges of the call's Api, if it has any.
     pub table: Option<Arc<RouteTable>>,
-    /// The token's client, if there is a token and the client exists.
+    /// The token's client, or without a token the one whose anonymous key the call presents, if it exists.
     pub client: Option<Arc<Client>>,
     /// The user that the token speaks for, if it speaks for one who exists.
     pub person: Option<Arc<Person>>,
@@ -102,10 +105,14 @@ impl Sight {
         self.token.as_ref().and_then(|token| token.as_ref().ok()).map(|seen| &seen.claims)
     }
 
-    /// Who calls, if a genuine token of an existing client says it.
+    /// Who calls, if a genuine token or an anonymous key of an existing client says it.
     pub(super) fn caller(&self) -> Option<Caller> {
-        let (Some(Ok(seen)), Some(client)) = (&self.token, &self.client) else { return None };
-        Some(Caller { seen: Arc::clone(seen), client: Arc::clone(client), person: self.person.clone() })
+        let client = Arc::clone(self.client.as_ref()?);
+        match &self.token {
+            None => Some(Caller::Anonymous(client)),
+            Some(Ok(seen)) => Some(Caller::Token { seen: Arc::clone(seen), client, person: self.person.clone() }),
+            Some(Err(_)) => None,
+        }
     }
 }
 
@@ -255,6 +262,23 @@ impl Memory {
         self.state().clients.get(client_id).map(Arc::clone)
     }
 
+    /// What a client that is about to be read is to be remembered under.
+    pub fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    /// Remembers a client that was read, unless the feed told of a change while it was being read.
+    pub fn learn_client(&self, generation: u64, client: &Arc<Client>) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        if state.clients.len() >= MOST_CLIENTS {
+            state.clients.clear();
+        }
+        state.clients.insert(client.client_id.clone(), Arc::clone(client));
+    }
+
     /// The user as the client sees them, if that is remembered.
     pub fn person(&self, user_id: &UserId, client_id: &ClientId) -> Option<Arc<Person>> {
         self.state().people.get(&(user_id.clone(), client_id.clone())).map(Arc::clone)
@@ -308,5 +332,29 @@ impl Memory {
             }
             state.tokens.insert(*digest, Arc::clone(seen));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::oauth::client::fixture::client;
+
+    #[test]
+    fn a_client_that_was_read_before_a_change_is_not_remembered_after_it() {
+        // M-05, SF-07
+        let (memory, client) = (Memory::new(5), Arc::new(client(json!({})).0));
+        let client_id = client.client_id.clone();
+        let tell = |place: &str| memory.apply(vec![(place.to_owned(), Changed::Client { client_id: client_id.clone() })], Timestamp::from_unix(1));
+        let read_before = memory.generation();
+        tell("1");
+        memory.learn_client(read_before, &client);
+        assert!(memory.client(&client_id).is_none());
+        memory.learn_client(memory.generation(), &client);
+        assert!(memory.client(&client_id).is_some());
+        tell("2");
+        assert!(memory.client(&client_id).is_none());
     }
 }

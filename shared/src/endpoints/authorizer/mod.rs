@@ -50,11 +50,12 @@ impl Closed {
     /// Whether a change that this instance has not heard of yet could let the call pass.
     fn may_be_out_of_date(self) -> bool {
         match self {
-            Self::NoToken | Self::NotBearer | Self::OtherApi | Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
+            Self::NoToken | Self::NoKey | Self::NotBearer | Self::OtherApi => false,
+            Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => {
                 matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::UserInactive | TokenFault::UserNotAssigned)
             }
-            Self::Route(_) => true,
+            Self::WrongKey | Self::Route(_) => true,
         }
     }
 }
@@ -99,17 +100,13 @@ impl Endpoint {
             ResponseFormat::Policy => Err(Failure::Unauthorized),
             ResponseFormat::Simple => Ok(Answer::deny(format, arn, None, None)),
         };
-        let token = match &asked.presented {
-            Presented::Nothing | Presented::Basic(_) => None,
-            Presented::Bearer(token) => Some(token.as_str()),
-            Presented::Unusable => {
-                self.note(None, None, Some(Closed::NotBearer), now);
-                return unauthorized(asked.arn);
-            }
-        };
+        if let Presented::Unusable = &asked.presented {
+            self.note(None, None, Some(Closed::NotBearer), now);
+            return unauthorized(asked.arn);
+        }
         let unavailable = |error: StoreError| Failure::Unavailable(error.to_string());
         let looks_anyway = self.memory.is_due(now);
-        let mut sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
+        let mut sight = self.sight_of(&asked, now).await.map_err(unavailable)?;
         if let Presented::Basic(given) = &asked.presented {
             sight = match Box::pin(self.with_user(sight, given, (&asked.call, asked.source), fresh)).await.map_err(unavailable)? {
                 Some(sight) => sight,
@@ -121,12 +118,13 @@ impl Endpoint {
         }
         let mut closed = self.judge(&sight, &asked, now).err();
         // What was made a moment ago must not be refused because it is not remembered yet.
-        if token.is_some() && !looks_anyway && closed.is_some_and(Closed::may_be_out_of_date) && self.memory.may_look_again(now) {
+        let is_by_memory = !looks_anyway && !matches!(asked.presented, Presented::Basic(_));
+        if is_by_memory && closed.is_some_and(Closed::may_be_out_of_date) && self.memory.may_look_again(now) {
             Box::pin(self.follow(now)).await.map_err(unavailable)?;
-            sight = self.sight(token, Some(&asked.call), now).await.map_err(unavailable)?;
+            sight = self.sight_of(&asked, now).await.map_err(unavailable)?;
             closed = self.judge(&sight, &asked, now).err();
         }
-        self.note(sight.claims(), asked.call.api(&sight.apis), closed, now);
+        self.note(Some(&sight), asked.call.api(&sight.apis), closed, now);
         let protection = asked.call.protection(&sight.apis, sight.table.as_deref());
         let privilege = protection.and_then(|protection| protection.privilege());
         let resources = self.resources(&sight, &asked);
@@ -142,11 +140,12 @@ impl Endpoint {
         }
     }
 
-    fn judge<'s>(&self, sight: &'s Sight, asked: &Asked, now: Timestamp) -> Result<gates::Passed<'s>, Closed> {
-        let presented = match &sight.token {
-            None => gates::Presented::Nothing,
-            Some(Err(fault)) => gates::Presented::Forged(*fault),
-            Some(Ok(seen)) => gates::Presented::Token {
+    fn judge<'s>(&self, sight: &'s Sight, asked: &'s Asked, now: Timestamp) -> Result<gates::Passed<'s>, Closed> {
+        let presented = match (&sight.token, &asked.presented) {
+            (None, Presented::Key { client_id, key }) => gates::Presented::AnonymousKey { client_id, key, client: sight.client.as_deref() },
+            (None, _) => gates::Presented::Nothing,
+            (Some(Err(fault)), _) => gates::Presented::Forged(*fault),
+            (Some(Ok(seen)), _) => gates::Presented::Token {
                 claims: &seen.claims,
                 recorded: seen.recorded,
                 key_is_trusted: seen.kid.as_deref().is_none_or(|kid| self.keyring.set().trusts(kid, now)),
@@ -165,6 +164,22 @@ impl Endpoint {
         let stage = asked.stage().filter(|_| asked.is_one_resource() && Method::of(&asked.call.method).is_some())?;
         let principal = Principal { claims: &seen.claims, client, person: sight.person.as_deref() };
         seen.written.resources(&self.memory.policies, &principal, (stage, &asked.call), sight)
+    }
+
+    /// What the call needs, with the client whose anonymous key it presents: from memory, or in one read more.
+    async fn sight_of(&self, asked: &Asked, now: Timestamp) -> Result<Sight, StoreError> {
+        let sight = self.sight(asked.token(), Some(&asked.call), now).await?;
+        let Presented::Key { client_id, .. } = &asked.presented else { return Ok(sight) };
+        let generation = self.memory.generation();
+        if let Some(client) = self.memory.client(client_id) {
+            return Ok(Sight { client: Some(client), ..sight });
+        }
+        let found = Box::pin(self.store.batch().with(Key::Client(client_id)).read()).await?;
+        let client = found.client(client_id)?.map(Arc::new);
+        if let Some(client) = &client {
+            self.memory.learn_client(generation, client);
+        }
+        Ok(Sight { client, ..sight })
     }
 
     /// What this instance knows that the call needs; what it does not know is read, all in one round trip but for the privileges of an Api
@@ -289,14 +304,18 @@ impl Endpoint {
     }
 
     /// Counts the call; a refusal of a presented credential is also logged.
-    fn note(&self, claims: Option<&Claims>, api: Option<&Api>, closed: Option<Closed>, now: Timestamp) {
+    fn note(&self, sight: Option<&Sight>, api: Option<&Api>, closed: Option<Closed>, now: Timestamp) {
+        let claims = sight.and_then(Sight::claims);
         let client_id = claims.map(|claims| &claims.client_id);
         let api = api.map(|api| &api.metadata.name);
         let count = |count: Count| claims.map_or(count, |claims| count.by(claims.sub_type));
         match closed {
-            None if claims.is_none() => self.tally.add(None, Happened::plain(Count::CallsAnonymous), now),
+            None if claims.is_none() => {
+                let of = sight.and_then(|sight| sight.client.as_deref()).map(|client| &client.client_id);
+                self.tally.add(of, Happened::plain(Count::CallsAnonymous), now);
+            }
             None => self.tally.add(client_id, Happened { api, ..Happened::plain(count(Count::CallsAllowed)) }, now),
-            Some(Closed::NoToken) => self.tally.add(None, Happened::plain(Count::CallsDenied), now),
+            Some(Closed::NoToken | Closed::NoKey) => self.tally.add(None, Happened::plain(Count::CallsDenied), now),
             Some(closed) => {
                 let reason = closed.code();
                 self.tally.add(client_id, Happened { count: count(Count::CallsDenied), api, reason: Some(reason) }, now);
