@@ -1,7 +1,7 @@
 //! `POST /oauth2/revoke` (RFC 7009).
 //!
-//! Needs: clients, Apis, users, groups, assignments and keys (read), token records and grants (read, write), the feed, the audit trail and
-//! the counts (write).
+//! Needs: clients, Apis, users, groups, assignments, origins and keys (read), token records and grants (read, write), the feed, the audit
+//! trail and the counts (write).
 
 use shared::endpoints::{Tally, revoke::Endpoint};
 use shared::runtime::{Error, Runtime, serve};

@@ -1,7 +1,7 @@
 //! `POST /oauth2/token`: the token endpoint (RFC 6749 §3.2).
 //!
-//! Needs: clients, Apis, users, groups, assignments and keys (read), grants and failed sign-ins (read, write), token records (write), the
-//! notes of a secret's use and the counts (write), the seal (open).
+//! Needs: clients, Apis, users, groups, assignments, origins and keys (read), grants and failed sign-ins (read, write), token records
+//! (write), the notes of a secret's use and the counts (write), the seal (open).
 
 use shared::endpoints::{Tally, token::Endpoint};
 use shared::runtime::{Config, Error, Runtime, now, serve};
