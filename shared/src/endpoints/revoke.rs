@@ -22,8 +22,8 @@ const ATTEMPTS: usize = 8;
 /// Where it is.
 const PATH: &str = "/oauth2/revoke";
 
-/// The endpoint and what it needs: clients, token records, origins and public keys (read), grants (read, conditional write), revocations, the feed
-/// and the audit trail (write).
+/// The endpoint and what it needs: clients, token records, origins and public keys (read), grants (read, conditional write), revocations,
+/// the feed and the audit trail (write).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
