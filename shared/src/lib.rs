@@ -7,7 +7,7 @@
 //! | `endpoints` | the shells: load, decide, commit, answer | `oauth`, `store` |
 //! | `runtime` | the glue: configuration, cold start, Lambda events | all of them |
 //!
-//! Where each RFC lives: 6749 [`oauth::authorize`], [`oauth::token`], [`oauth::grant`], [`oauth::client_auth`], [`oauth::form`],
+//! Where each RFC lives: 6454 [`oauth::origin`] · 6749 [`oauth::authorize`], [`oauth::token`], [`oauth::grant`], [`oauth::client_auth`], [`oauth::form`],
 //! [`oauth::scope`] · 6750 [`oauth::bearer`] · 7636 [`oauth::pkce`] · 8252 [`oauth::authorize`] · 9106 [`oauth::password`] · 9207
 //! [`oauth::authorize`] · 9700 [`oauth::grant`] ·
 //! 7009 [`oauth::revocation`] · 7515, 8725 [`oauth::jws`] · 7517 [`oauth::keys`] · 7591 [`oauth::registration`] ·

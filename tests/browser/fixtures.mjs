@@ -64,6 +64,7 @@ export async function fixtures(callback) {
       client_type,
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: [callback],
+      allowed_origins: id === 'phone' ? [new URL(callback).origin] : [],
       realm: 'staff',
       scopes: EVERYTHING.split(' '),
     });

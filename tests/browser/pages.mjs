@@ -1,4 +1,4 @@
-// O-08, G-15, AZ-20 to AZ-30, LO-07, LO-08: the pages as a person meets them, in Chromium.
+// O-08, O-23, G-15, AZ-20 to AZ-30, CO-01, CO-02, CO-06, LO-07, LO-08: the pages as a person meets them, in Chromium.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
@@ -34,7 +34,7 @@ async function test(name, run, options = DESKTOP) {
   });
   try {
     const page = await context.newPage();
-    await run(page, context);
+    await run(page, context, complaints);
     assert.deepEqual(complaints, []);
     counts.ok += 1;
     console.log(`ok      ${name}`);
@@ -288,6 +288,50 @@ await test('it all works without JavaScript', async (page) => {
   await page.click('#deny');
   assert.equal((await back(page)).error, 'access_denied');
 }, { ...DESKTOP, javaScriptEnabled: false });
+
+/** What a page gets for a form that it sends to the server itself. */
+const fetched = (page, path, form, headers = {}) =>
+  page.evaluate(
+    async ([url, body, headers]) => {
+      try {
+        const answer = await fetch(url, { method: 'POST', body: new URLSearchParams(body), headers });
+        const text = await answer.text();
+        return { status: answer.status, type: answer.type, body: text && JSON.parse(text) };
+      } catch (error) {
+        return { error: error.name };
+      }
+    },
+    [`${ISSUER}${path}`, form, headers],
+  );
+
+await test('a page of a listed origin fetches its tokens, and nobody else can', async (page, context, complaints) => {
+  await consent(page);
+  await page.click('#approve');
+  const { code } = await back(page);
+  const form = { grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: VERIFIER, client_id: 'phone' };
+  const first = await fetched(page, '/oauth2/token', form);
+  assert.deepEqual([first.status, first.type, first.body.scope], [200, 'cors', 'read write']);
+  const refresh = { grant_type: 'refresh_token', refresh_token: first.body.refresh_token, client_id: 'phone' };
+  // A form is sent at once; before another media type the browser asks, and the answer says what is wrong.
+  assert.equal((await fetched(page, '/oauth2/token', refresh, { 'content-type': 'application/json' })).body.error, 'invalid_request');
+  const second = await fetched(page, '/oauth2/token', refresh);
+  assert.equal(second.status, 200);
+  assert.equal((await fetched(page, '/oauth2/revoke', { token: second.body.refresh_token, client_id: 'phone' })).status, 200);
+  const dead = await fetched(page, '/oauth2/token', { ...refresh, refresh_token: second.body.refresh_token });
+  assert.deepEqual([dead.status, dead.body.error], [400, 'invalid_grant']);
+  const documents = await page.evaluate(async (url) => (await fetch(url)).json(), `${ISSUER}/.well-known/oauth-authorization-server`);
+  assert.equal(documents.issuer, ISSUER);
+  assert.deepEqual(complaints, []);
+  // CO-02: another client does not list the origin; a header that nobody needs is not let through; introspection is for servers.
+  assert.deepEqual(await fetched(page, '/oauth2/token', { ...form, client_id: 'long' }), { error: 'TypeError' });
+  assert.deepEqual(await fetched(page, '/oauth2/token', refresh, { authorization: 'Basic cGhvbmU6' }), { error: 'TypeError' });
+  assert.deepEqual(await fetched(page, '/oauth2/introspect', { token: 'x', client_id: 'phone' }), { error: 'TypeError' });
+  await page.goto(`${callback.replace('127.0.0.1', 'localhost')}`);
+  assert.deepEqual(await fetched(page, '/oauth2/token', refresh), { error: 'TypeError' });
+  // The browser says so each time: nothing else was complained of.
+  const others = complaints.splice(0).filter((complaint) => !/CORS policy|net::ERR_FAILED|^asked for http:\/\/localhost/.test(complaint));
+  assert.deepEqual(others, []);
+});
 
 for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP, narrow: { viewport: { width: 320, height: 568 } } })) {
   for (const colorScheme of ['light', 'dark']) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use expect_test::expect;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use shared::endpoints::{Keyring, Request, Response, Tally, token};
@@ -17,7 +17,7 @@ pub fn check(method: &str, target: &str, response: &Response) {
     assert!(status < 500 || (status == 503 && headers.contains_key(RETRY_AFTER)), "G1 {text}");
     let is_for_people = target.starts_with("/oauth2/authorize");
     assert!(is_for_people || !headers.contains_key(SET_COOKIE), "G6 {text}");
-    assert!(!headers.keys().any(|name| name.as_str().starts_with("access-control-")), "O-18 {text}");
+    check_origins(target.split('?').next().unwrap(), headers, &text);
     assert!(headers.get_all(CONTENT_TYPE).iter().count() <= 1, "G8 {text}");
     if let Some(length) = headers.get(CONTENT_LENGTH) {
         assert_eq!(length.to_str().unwrap(), response.body().len().to_string(), "G8 {text}");
@@ -42,6 +42,20 @@ pub fn check(method: &str, target: &str, response: &Response) {
     for inside in ["dynamodb", "DynamoDB", "arn:", "aws", "panicked", ".rs:", "pk", "TableName"] {
         assert!(status < 400 || !String::from_utf8_lossy(response.body()).contains(inside), "SE-06 {text}");
     }
+}
+
+/// O-18, CO-01 to CO-03: the documents open themselves to every page alike, two endpoints to one origin, no other, and none to credentials.
+fn check_origins(path: &str, headers: &HeaderMap, text: &str) {
+    let is_opened = headers.keys().any(|name| name.as_str().starts_with("access-control-"));
+    let origins: Vec<_> = headers.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter().map(|origin| origin.to_str().unwrap()).collect();
+    if path.starts_with("/.well-known/") {
+        assert_eq!(origins, ["*"], "CO-01 {text}");
+    } else if ["/oauth2/token", "/oauth2/revoke"].contains(&path) && is_opened {
+        assert!(origins.len() == 1 && !["*", "null"].contains(&origins[0]) && headers[VARY] == "Origin", "CO-02 {text}");
+    } else {
+        assert!(!is_opened, "CO-03 {text}");
+    }
+    assert!(!headers.contains_key("access-control-allow-credentials"), "CO-02 {text}");
 }
 
 /// An answer in short: `200`, or `400 invalid_scope`.

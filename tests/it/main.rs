@@ -12,6 +12,7 @@ mod browser;
 mod client_auth;
 mod code_flow;
 mod consents;
+mod cors;
 mod diagnose;
 mod events;
 mod faults;

@@ -49,6 +49,7 @@ async fn the_documents_say_exactly_this() {
     let server = Server::start().await;
     expect![[r#"
         200 OK
+        access-control-allow-origin: *
         cache-control: public, max-age=300
         content-type: application/json
         etag: "7fadcabe638a5473"
@@ -57,6 +58,7 @@ async fn the_documents_say_exactly_this() {
         {"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth2/authorize","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","response_types_supported":["code"],"response_modes_supported":["query"],"grant_types_supported":["authorization_code","client_credentials","refresh_token"],"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true}"#]].assert_eq(&shown(&server.send("GET", OAUTH, &[], "").await));
     expect![[r#"
         200 OK
+        access-control-allow-origin: *
         cache-control: public, max-age=300
         content-type: application/json
         etag: "a37e96b9203804e2"
@@ -65,6 +67,7 @@ async fn the_documents_say_exactly_this() {
         {"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth2/authorize","token_endpoint":"https://auth.example/oauth2/token","jwks_uri":"https://auth.example/.well-known/jwks.json","response_types_supported":["code"],"response_modes_supported":["query"],"grant_types_supported":["authorization_code","client_credentials","refresh_token"],"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"revocation_endpoint":"https://auth.example/oauth2/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"introspection_endpoint":"https://auth.example/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"authorization_response_iss_parameter_supported":true,"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256","ES256"]}"#]].assert_eq(&shown(&server.send("GET", OPENID, &[], "").await));
     expect![[r#"
         200 OK
+        access-control-allow-origin: *
         cache-control: public, max-age=300
         content-type: application/json
         etag: "6b880cda0d9bb243"
@@ -201,6 +204,7 @@ async fn unknown_documents_are_not_found() {
     }
     expect![[r#"
         404 Not Found
+        access-control-allow-origin: *
         cache-control: no-store
         content-type: application/json
         pragma: no-cache
@@ -249,6 +253,7 @@ async fn the_key_set_is_public_and_has_nothing_private() {
     response.headers_mut().remove("etag").unwrap();
     expect![[r#"
         200 OK
+        access-control-allow-origin: *
         cache-control: public, max-age=300
         content-type: application/json
         x-content-type-options: nosniff

@@ -20,12 +20,14 @@ pub struct Sent<'a> {
     pub query: &'a str,
     pub authorization: &'a str,
     pub content_type: &'a str,
+    /// The origin of the page that sends it; a browser's question, if the method is OPTIONS.
+    pub origin: &'a str,
     pub form: &'a str,
 }
 
 impl<'a> Sent<'a> {
     pub fn post(path: &'a str) -> Self {
-        Self { method: "POST", path, query: "", authorization: "", content_type: "application/x-www-form-urlencoded", form: "" }
+        Self { method: "POST", path, query: "", authorization: "", content_type: "application/x-www-form-urlencoded", origin: "", form: "" }
     }
 
     pub fn get(path: &'a str) -> Self {
@@ -33,7 +35,15 @@ impl<'a> Sent<'a> {
     }
 
     fn headers(&self, case: fn(&str) -> String) -> Vec<(String, String)> {
-        let all = [("Authorization", self.authorization), ("Content-Type", self.content_type), ("Host", "auth.example"), ("X-Request-Id", "forged")];
+        let asked = if self.method == "OPTIONS" { "POST" } else { "" };
+        let all = [
+            ("Authorization", self.authorization),
+            ("Content-Type", self.content_type),
+            ("Origin", self.origin),
+            ("Access-Control-Request-Method", asked),
+            ("Host", "auth.example"),
+            ("X-Request-Id", "forged"),
+        ];
         all.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (case(name), (*value).to_owned())).collect()
     }
 
@@ -154,7 +164,7 @@ fn received(answer: &Value) -> String {
 }
 
 /// Every shape of the call gets this answer.
-async fn same(function: &Function, sent: &Sent<'_>, expected: Expect) {
+pub async fn same(function: &Function, sent: &Sent<'_>, expected: Expect) {
     let mut first = None;
     for (shape, event) in events(sent) {
         let answer = invoke(function, &event).await.unwrap_or_else(|error| panic!("{shape}: {error}"));
@@ -346,6 +356,7 @@ async fn documents_and_the_admin_api_get_one_answer_however_they_come() {
         &Sent::get("/.well-known/unknown"),
         expect![[r#"
         404
+        access-control-allow-origin: *
         cache-control: no-store
         content-type: application/json
         pragma: no-cache

@@ -48,6 +48,7 @@ async fn busy() -> Server {
     server.create("/clients/shop/secrets", json!({"expires_in": 3600})).await;
     server.create("/clients/shop/anonymous-keys", json!({})).await;
     assert_eq!(server.admin("PATCH", "/clients/shop", json!({"client_name": "The shop"})).await.status(), 200);
+    server.client("shop-page", json!({"client_type": "public", "grant_types": ["refresh_token"], "allowed_origins": ["https://shop.example"]})).await;
     assert_eq!(server.admin("PATCH", "/apis/orders", json!({"signing_alg": "RS256"})).await.status(), 200);
     assert_eq!(server.admin("POST", "/keys/rotate", json!({"emergency": true})).await.status(), 202);
     assert_eq!(server.admin("DELETE", "/clients/shop-opaque", Value::Null).await.status(), 204);
@@ -106,6 +107,7 @@ fn every_example_is_read_as_what_its_key_says() {
         "group",
         "key",
         "keys",
+        "origin",
         "privilege-name",
         "privileges",
         "role",
@@ -210,6 +212,7 @@ fn every_example_is_read_as_what_its_key_says() {
                     }
                     ("client-name", _) => Key::ClientName(name),
                     ("privilege-name", _) => Key::PrivilegeName(name),
+                    ("origin", _) => Key::Origin(name),
                     ("deleted-client", Some(own)) => Key::ClientTombstone(own),
                     ("user-token", _) => Key::TokenOfUser(name),
                     ("key", _) => Key::SealedKey(name),
@@ -243,6 +246,7 @@ async fn what_the_server_writes_is_what_the_page_shows() {
             let kind_of_value = value.as_object().unwrap().keys().next().unwrap().as_str();
             let expected = match (name.as_str(), example.get(name)) {
                 ("sealed", _) => "B",
+                ("clients", _) => "SS",
                 (_, Some(Value::Number(_))) | ("ttl" | "v" | "revoked_at", _) => "N",
                 (_, None) if kind == "usage" || kind == "stats" => "N",
                 _ => "S",
@@ -269,7 +273,8 @@ async fn what_the_server_writes_is_what_the_page_shows() {
             .iter()
             .filter(|(_, value)| value.get("B").is_none())
             .map(|(name, value)| {
-                (name.clone(), value.get("N").map_or_else(|| value["S"].clone(), |digits| json!(digits.as_str().unwrap().parse::<u64>().unwrap())))
+                let text = value.get("S").or(value.get("SS"));
+                (name.clone(), text.cloned().unwrap_or_else(|| json!(value["N"].as_str().unwrap().parse::<u64>().unwrap())))
             })
             .collect();
         load_example(&Value::Object(plain)).unwrap();

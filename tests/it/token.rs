@@ -642,7 +642,7 @@ async fn an_inactive_client_gets_nothing_until_it_is_activated() {
 
 #[tokio::test]
 async fn a_browser_gets_no_permission_to_ask() {
-    // O-18: `Server::send` finds any Access-Control header; this asks as a browser would.
+    // O-18, CO-02: `Server::send` finds any Access-Control header; this asks as a browser would.
     let server = Server::start().await;
     server.fixtures().await;
     let client = server.client("c_cc", json!({})).await;
@@ -653,12 +653,22 @@ async fn a_browser_gets_no_permission_to_ask() {
         cache-control: no-store
         content-type: application/json
         pragma: no-cache
+        vary: Origin
         x-content-type-options: nosniff
 
         {"access_token":"[jwt]","token_type":"Bearer","expires_in":3600,"scope":"read"}"#]]
     .assert_eq(&shown(&response));
     let preflight = [("origin", "https://spa.example"), ("access-control-request-method", "POST")];
-    assert_eq!(outcome(&server.send("OPTIONS", "/oauth2/token", &preflight, "").await), "405 invalid_request");
+    expect![[r#"
+        204 No Content
+        cache-control: no-store
+        pragma: no-cache
+        vary: Origin
+        x-content-type-options: nosniff
+
+    "#]]
+    .assert_eq(&shown(&server.send("OPTIONS", "/oauth2/token", &preflight, "").await));
+    assert_eq!(outcome(&server.send("OPTIONS", "/oauth2/token", &preflight[..1], "").await), "405 invalid_request", "no question of a browser's");
 }
 
 #[tokio::test]

@@ -131,6 +131,19 @@ says "$BODY" '"error":"invalid_grant"'
 settle
 call 401 GET "$ROUTE" "$USER_TOKEN"
 
+# Allowed origins: exact ones, of a client that has no secret (O-18, O-23).
+SPA='"client_id":"c_spa","client_name":"The page","client_type":"public","grant_types":["refresh_token"]'
+admin 400 POST /clients "{$SPA,\"allowed_origins\":[\"https://spa.example/\"]}"
+says "$BODY" '"pointer":"/allowed_origins/0"'
+admin 400 PATCH /clients/c_code '{"allowed_origins":["https://spa.example"]}'
+says "$BODY" '"pointer":"/allowed_origins"'
+admin 201 POST /clients "{$SPA,\"allowed_origins\":[\"https://spa.example\"]}"
+page() { status 400 -H "Origin: $1" -d grant_type=refresh_token -d refresh_token=x -d client_id=c_spa "$B/oauth2/token"; }
+page https://spa.example
+says "$HEAD" 'access-control-allow-origin: https://spa.example' 'vary: Origin'
+page https://spa.example.evil.example
+case $HEAD in *access-control-*) fail "another origin may read: $HEAD" ;; esac
+
 # Taking the mapping away opens the module again: only by saying so, and the trail has it (O-06, T-16).
 admin 409 DELETE /privileges/license_priv
 call 401 GET "$ROUTE"

@@ -129,6 +129,10 @@ pub struct NewClient {
     #[arg(long = "redirect-uri", value_name = "URI")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<String>,
+    /// An origin whose pages may fetch its tokens
+    #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_origins: Vec<String>,
     /// The realm of its users
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

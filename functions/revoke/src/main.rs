@@ -1,6 +1,6 @@
 //! `POST /oauth2/revoke` (RFC 7009).
 //!
-//! Needs: clients, Apis, users, groups, assignments, consents and keys (read), token records, grants and failed sign-ins (read, write), the
+//! Needs: clients, Apis, users, groups, assignments, consents, origins and keys (read), token records, grants and failed sign-ins (read, write), the
 //! feed, the audit trail and the counts (write).
 
 use shared::endpoints::{Tally, revoke::Endpoint};

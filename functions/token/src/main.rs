@@ -1,6 +1,6 @@
 //! `POST /oauth2/token`: the token endpoint (RFC 6749 §3.2).
 //!
-//! Needs: clients, Apis, users, groups, assignments, consents and keys (read), grants and failed sign-ins (read, write), token records, the
+//! Needs: clients, Apis, users, groups, assignments, consents, origins and keys (read), grants and failed sign-ins (read, write), token records, the
 //! notes of a secret's use, the feed, the audit trail and the counts (write), the seal (open).
 
 use shared::endpoints::{Tally, token::Endpoint};

@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, PRAGMA};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use super::cors;
 use super::keyring::Keyring;
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
@@ -33,7 +34,17 @@ pub struct Endpoint {
 impl Endpoint {
     /// Answers a request.
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
-        let mut response = self.document(&request, &fresh).await.unwrap_or_else(|refusal| {
+        let answer = self.answer(&request, &fresh);
+        // The documents are public; whether the table answers is not.
+        if request.path_under(self.keyring.issuer()).starts_with("/.well-known/") {
+            cors::for_everybody(&request, answer).await
+        } else {
+            answer.await
+        }
+    }
+
+    async fn answer(&self, request: &Request, fresh: &Fresh) -> Response {
+        let mut response = self.document(request, fresh).await.unwrap_or_else(|refusal| {
             log::info!(endpoint = "metadata", reason = refusal.fault(); "document refused");
             refusal.response()
         });

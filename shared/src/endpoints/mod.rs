@@ -1,5 +1,6 @@
 //! The shells: one file per endpoint. Load, ask the rules to decide, commit, answer. Nothing here decides.
 
+mod cors;
 mod keyring;
 mod request;
 mod respond;

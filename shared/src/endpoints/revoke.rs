@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::StatusCode;
 
+use super::cors;
 use super::evidence::Evidence;
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
@@ -21,8 +22,11 @@ use crate::store::{Commit, Count, Key};
 /// How often a grant is revoked again because another request was faster with it.
 const ATTEMPTS: usize = 8;
 
-/// The endpoint and what it needs: clients, people, token records and public keys (read), grants (read, conditional write), failed sign-ins
-/// (read, write), revocations, the feed and the audit trail (write).
+/// Where it is.
+const PATH: &str = "/oauth2/revoke";
+
+/// The endpoint and what it needs: clients, people, token records, origins and public keys (read), grants (read, conditional write), failed
+/// sign-ins (read, write), revocations, the feed and the audit trail (write).
 pub struct Endpoint {
     /// What is known of tokens.
     pub evidence: Evidence,
@@ -33,7 +37,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// Answers a request.
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
-        let response = match self.revoke(&request, &fresh).await {
+        let Evidence { store, keyring } = &self.evidence;
+        cors::for_listed(store, keyring.issuer(), PATH, &request, self.answer(&request, &fresh)).await
+    }
+
+    async fn answer(&self, request: &Request, fresh: &Fresh) -> Response {
+        let response = match self.revoke(request, fresh).await {
             Ok(()) => respond::empty(StatusCode::OK),
             Err(refusal) => {
                 log::info!(endpoint = "revoke", reason = refusal.fault(); "revocation refused");
@@ -42,13 +51,13 @@ impl Endpoint {
         };
         // A table that has just failed is not waited for a second time (SF-03).
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
-            self.tally.flush_if_due(&self.evidence.store, &fresh).await;
+            self.tally.flush_if_due(&self.evidence.store, fresh).await;
         }
         response
     }
 
     async fn revoke(&self, request: &Request, fresh: &Fresh) -> Result<(), Refusal> {
-        let form = request.form(self.evidence.keyring.issuer(), "/oauth2/revoke")?;
+        let form = request.form(self.evidence.keyring.issuer(), PATH)?;
         let credentials = Credentials::parse(&request.authorization(), &form)?;
         let token = form.get("token").unwrap_or_default();
         // `token_type_hint` is not needed: a token tells its own kind (RFC 7009 §2.1 lets a server ignore the hint).

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::cors;
 use super::keyring::{Keyring, KeyringError};
 use super::request::Request;
 use super::respond::{self, Refusal, Response};
@@ -25,8 +26,11 @@ use crate::store::{Commit, Count, Found, Key, Store, StoreError};
 /// How often a request is decided again because another was faster with the same grant.
 const ATTEMPTS: usize = 4;
 
-/// The endpoint and what it needs: clients, Apis, users and their groups (read), grants (read, conditional write), failed sign-ins (read,
-/// write), token records (write), the signing keys (open).
+/// Where it is.
+const PATH: &str = "/oauth2/token";
+
+/// The endpoint and what it needs: clients, Apis, users and their groups, origins (read), grants (read, conditional write), failed sign-ins
+/// (read, write), token records (write), the signing keys (open).
 pub struct Endpoint {
     /// The table.
     pub store: Store,
@@ -51,19 +55,23 @@ impl Endpoint {
 
     /// Answers a request.
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
-        let response = self.token(&request, &fresh).await.unwrap_or_else(|refusal| {
+        cors::for_listed(&self.store, self.keyring.issuer(), PATH, &request, self.answer(&request, &fresh)).await
+    }
+
+    async fn answer(&self, request: &Request, fresh: &Fresh) -> Response {
+        let response = self.token(request, fresh).await.unwrap_or_else(|refusal| {
             log::info!(endpoint = "token", reason = refusal.fault(); "token refused");
             refusal.response()
         });
         // A table that has just failed is not waited for a second time (SF-03).
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
-            self.tally.flush_if_due(&self.store, &fresh).await;
+            self.tally.flush_if_due(&self.store, fresh).await;
         }
         response
     }
 
     async fn token(&self, request: &Request, fresh: &Fresh) -> Result<Response, Refusal> {
-        let form = request.form(self.keyring.issuer(), "/oauth2/token")?;
+        let form = request.form(self.keyring.issuer(), PATH)?;
         let credentials = Credentials::parse(&request.authorization(), &form)?;
         // What is wrong with the request is told to a client that has proven itself.
         let asked = TokenRequest::parse(&form, self.password_grant);

@@ -58,6 +58,9 @@ pub struct ClientMetadata {
     /// Where users may be sent back to (RFC 6749 §3.1.2).
     #[serde(default)]
     pub redirect_uris: Vec<String>,
+    /// The origins whose pages may read what the token and revocation endpoints answer to it.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
     /// The realm of its users.
     #[serde(default = "default_realm")]
     pub realm: Name,

@@ -21,6 +21,7 @@ pub mod introspection;
 pub mod jws;
 pub mod keys;
 pub mod metadata;
+pub mod origin;
 pub mod password;
 pub mod path;
 pub mod pkce;

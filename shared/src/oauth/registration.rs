@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::api::{Apis, LONGEST_TOKEN_LIFE};
 use super::client::{ClientMetadata, ClientType, GrantType, TokenEndpointAuthMethod};
+use super::origin::Origin;
 use super::privilege::repeated;
 use super::scope::is_scope_token;
 
@@ -38,6 +39,7 @@ impl ClientMetadata {
         self.find_grant_faults(&mut faults);
         self.find_scope_faults(apis, &mut faults);
         self.find_redirect_faults(&mut faults);
+        self.find_origin_faults(&mut faults);
         let out_of = |life: Option<u64>, longest: u64| life.is_some_and(|seconds| !(1..=longest).contains(&seconds));
         if out_of(self.access_token_ttl, LONGEST_TOKEN_LIFE) {
             faults.push(Invalid::new("/access_token_ttl", "must be null or 1 to 86400 seconds"));
@@ -138,6 +140,26 @@ impl ClientMetadata {
             }
         }
     }
+
+    fn find_origin_faults(&self, faults: &mut Vec<Invalid>) {
+        // O-18: whoever has a secret keeps it on a server, and a server needs no leave to read.
+        if self.client_type == ClientType::Confidential && !self.allowed_origins.is_empty() {
+            faults.push(Invalid::new("/allowed_origins", "must be empty for a confidential client, because a page cannot keep its secret"));
+        }
+        if self.allowed_origins.len() > 10 {
+            faults.push(Invalid::new("/allowed_origins", "must be at most 10"));
+        }
+        for (at, origin) in self.allowed_origins.iter().enumerate() {
+            if Origin::parse(origin).is_none() {
+                let detail = "must be an origin as browsers send it: https, or http on 127.0.0.1 or [::1], a lower-case host, a port if it is not \
+                              the scheme's own, and nothing behind it";
+                faults.push(Invalid::new(format!("/allowed_origins/{at}"), detail));
+            }
+            if self.allowed_origins.iter().take(at).any(|earlier| earlier == origin) {
+                faults.push(Invalid::new(format!("/allowed_origins/{at}"), "stands in the list twice"));
+            }
+        }
+    }
 }
 
 fn is_redirect_uri(uri: &str) -> bool {
@@ -234,6 +256,21 @@ mod tests {
             assert!(!is_redirect_uri(bad), "{bad}");
         }
         assert_eq!(faults(serde_json::json!({"grant_types": ["authorization_code"]})), ["/redirect_uris"]);
+    }
+
+    #[test]
+    fn origins_are_exact_few_and_a_public_clients() {
+        // O-18, O-23
+        let public = |origins: serde_json::Value| {
+            faults(serde_json::json!({"client_type": "public", "grant_types": ["refresh_token"], "allowed_origins": origins}))
+        };
+        let ten: Vec<String> = (1..=10).map(|port| format!("https://app.example:{port}")).collect();
+        assert_eq!(public(serde_json::json!(ten)), [""; 0]);
+        let eleven: Vec<String> = (1..=11).map(|port| format!("https://app.example:{port}")).collect();
+        assert_eq!(public(serde_json::json!(eleven)), ["/allowed_origins"]);
+        let wrong = serde_json::json!(["https://app.example", "https://app.example/", "null", "https://app.example", "http://localhost:3000"]);
+        assert_eq!(public(wrong), ["/allowed_origins/1", "/allowed_origins/2", "/allowed_origins/3", "/allowed_origins/4"]);
+        assert_eq!(faults(serde_json::json!({"allowed_origins": ["https://app.example"]})), ["/allowed_origins"]);
     }
 
     #[test]

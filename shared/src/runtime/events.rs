@@ -166,7 +166,17 @@ fn pairs(parameters: impl Iterator<Item = (String, Vec<String>)>, shape: Shape) 
 }
 
 /// The headers that an endpoint looks at; every other one is passed over.
-const USED_HEADERS: [&str; 8] = ["authorization", "content-type", "content-encoding", "cookie", "if-match", "if-none-match", "origin", "sec-purpose"];
+const USED_HEADERS: [&str; 9] = [
+    "access-control-request-method",
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "cookie",
+    "if-match",
+    "if-none-match",
+    "origin",
+    "sec-purpose",
+];
 
 /// A header map of either form: a value, or a list of values, under a name of any case.
 #[derive(Debug, Default)]

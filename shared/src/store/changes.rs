@@ -51,6 +51,17 @@ pub enum ClientChange<'a> {
     Delete(&'a Client),
 }
 
+impl<'a> ClientChange<'a> {
+    /// The origins that the client listed, and those that it is to list.
+    fn origins(&self) -> (&'a [String], &'a [String]) {
+        match self {
+            Self::Create(client, _) => (&[], &client.metadata.allowed_origins),
+            Self::Replace { client, was } => (&was.metadata.allowed_origins, &client.metadata.allowed_origins),
+            Self::Delete(client) => (&client.metadata.allowed_origins, &[]),
+        }
+    }
+}
+
 /// A change of the key set.
 #[derive(Debug)]
 pub struct KeyChange<'a> {
@@ -71,6 +82,7 @@ impl Store {
         let table = self.table.as_str();
         let name_item =
             |client: &Client| ItemBuilder::new(Key::ClientName(&client.metadata.client_name)).text("client_id", client.client_id.to_string()).build();
+        let origins = change.origins();
         let (transaction, client, roles) = match change {
             ClientChange::Create(client, tombstone) => {
                 let as_read = tombstone.map_or(Expect::Absent, |tombstone| Expect::Version(tombstone.version));
@@ -104,7 +116,7 @@ impl Store {
                 (transaction, client, (&client.metadata.roles[..], &[][..]))
             }
         };
-        let transaction = self.counting_uses(transaction, roles)?;
+        let transaction = self.counting_uses(transaction, roles)?.listing(table, &client.client_id, origins)?;
         let changed = Changed::Client { client_id: client.client_id.clone() };
         self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }

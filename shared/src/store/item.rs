@@ -135,11 +135,11 @@ pub enum SchemaItem {
     Feed(Changed),
     /// An entry of the audit trail.
     Audit(AuditEvent),
-    /// An item whose content is in its attributes: names, tombstones, sealed keys, counts, the bootstrap marker.
+    /// An item whose content is in its attributes: names, origins, tombstones, sealed keys, counts, the bootstrap marker.
     Attributes,
 }
 
-/// Reads an example of `docs/storage-schema.md` (string and number attributes in plain JSON), so that the page cannot go stale.
+/// Reads an example of `docs/storage-schema.md` (strings, numbers and sets of strings in plain JSON), so that the page cannot go stale.
 ///
 /// # Errors
 /// Where the item is not what its key says.
@@ -149,6 +149,7 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
     let attribute = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => AttributeValue::S(text.clone()),
         serde_json::Value::Number(number) => AttributeValue::N(number.to_string()),
+        serde_json::Value::Array(members) => AttributeValue::Ss(members.iter().filter_map(serde_json::Value::as_str).map(str::to_owned).collect()),
         document => AttributeValue::S(document.to_string()),
     };
     let item: Item = members.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
@@ -169,9 +170,8 @@ pub fn load_example(example: &serde_json::Value) -> Result<SchemaItem, StoreErro
         "token" => SchemaItem::Token(Box::new(token_record(&item)?)),
         "feed" => SchemaItem::Feed(doc(&item)?),
         "audit" | "user-audit" => SchemaItem::Audit(doc(&item)?),
-        "client-name" | "user-token" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats" | "bootstrap" => {
-            SchemaItem::Attributes
-        }
+        "client-name" | "origin" | "user-token" | "privilege-name" | "username" | "assignments" | "deleted-client" | "key" | "usage" | "stats"
+        | "bootstrap" => SchemaItem::Attributes,
         _ => return Err(malformed("no kind of item has this key")),
     })
 }

@@ -16,6 +16,8 @@ pub enum Key<'a> {
     Client(&'a ClientId),
     /// That a client's name is taken.
     ClientName(&'a str),
+    /// Which clients list an origin.
+    Origin(&'a str),
     /// What remains of a deleted client while its tokens could still live.
     ClientTombstone(&'a ClientId),
     /// All Apis.
@@ -129,6 +131,7 @@ impl Key<'_> {
         match self {
             Self::Client(id) => format!("client#{id}"),
             Self::ClientName(name) => format!("client-name#{name}"),
+            Self::Origin(origin) => format!("origin#{origin}"),
             Self::ClientTombstone(id) => format!("deleted-client#{id}"),
             Self::Apis => "apis".to_owned(),
             Self::Role(name) => format!("role#{name}"),
@@ -160,6 +163,7 @@ impl Key<'_> {
         match self {
             Self::Client(_) => "client".to_owned(),
             Self::ClientName(_) => "client-name".to_owned(),
+            Self::Origin(_) => "origin".to_owned(),
             Self::ClientTombstone(_) => "deleted-client".to_owned(),
             Self::Apis => "apis".to_owned(),
             Self::Role(_) => "role".to_owned(),

@@ -10,6 +10,7 @@ mod grants;
 mod item;
 mod key;
 mod listing;
+mod origins;
 mod people;
 mod read;
 mod seal;

@@ -14,7 +14,7 @@ use crate::oauth::secret::{ClientSecret, StoredSecret};
 use crate::oauth::user::UserId;
 use crate::store::{ClientChange, Commit, Found, Key};
 
-const MEMBERS: [&str; 21] = [
+const MEMBERS: [&str; 22] = [
     "client_name",
     "client_type",
     "grant_types",
@@ -23,6 +23,7 @@ const MEMBERS: [&str; 21] = [
     "default_scopes",
     "roles",
     "redirect_uris",
+    "allowed_origins",
     "realm",
     "enforce_assignments",
     "active",
