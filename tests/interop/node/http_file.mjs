@@ -23,7 +23,8 @@ async function send() {
 // The second time shows that the file leaves nothing behind.
 for (const time of ['once', 'and again']) {
   const { requests, summary } = await send();
-  for (const { title, response, testResults } of requests) {
+  // What comes after the first failure is skipped, and has no title.
+  for (const { title, response, testResults } of requests.filter((request) => request.title)) {
     await test(`docs/gatewright.http, ${time}: ${title}`, () => {
       const bad = testResults.filter(({ status }) => status !== 'SUCCESS').map(({ message }) => message);
       assert(testResults.length > 0 && bad.length === 0, `${response?.statusCode} ${response?.body}: ${bad.join('; ')}`);
@@ -34,4 +35,5 @@ for (const time of ['once', 'and again']) {
     assert.deepEqual([summary.successRequests, summary.skippedRequests], [summary.totalRequests, 0]);
     assert(summary.totalRequests > 20, `only ${summary.totalRequests}`);
   });
+  if (process.exitCode) break;
 }
