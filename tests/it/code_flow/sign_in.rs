@@ -52,15 +52,16 @@ async fn parallel_guesses_at_two_nodes_are_counted_as_one_row() {
     let other_node = server.another().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
-    // A thousand, fifty at once: more at once and the embedded engine's answers come later than the SDK waits. That is a 503 for each,
-    // before any password is looked at, and shows nothing of the counter.
+    // A thousand, fifty at once: of more at once the embedded engine answers most later than the SDK waits. That is a 503, before the
+    // password is looked at, and a busy machine gives some of them here too.
     let mut statuses = Vec::new();
     for _ in 0..20 {
         let tries = (0..50).map(|at| tried(if at % 2 == 0 { &server } else { &other_node }, &browser, &page, "alice", "wrong"));
         statuses.extend(together(tries).await);
     }
     let looked_at = statuses.iter().filter(|status| **status == 200).count();
-    assert!((1..=5).contains(&looked_at) && statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    assert!((1..=5).contains(&looked_at) && statuses.iter().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
+    assert_eq!(tried(&other_node, &browser, &page, "alice", PASSWORD).await, 429, "the right one waits too");
 }
 
 #[tokio::test]
