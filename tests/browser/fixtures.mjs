@@ -11,6 +11,9 @@ const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url');
 const LONG_NAME = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft: all of it';
 const LONG_SCOPE = `statements.${'of-every-account-that-was-ever-opened.'.repeat(2)}read`;
 
+/** A name that wants to be more than text, and to be read from the right. */
+export const HOSTILE_NAME = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202egnp.exe';
+
 export const EVERYTHING = ['read', 'write', LONG_SCOPE].map((scope) => `https://orders.example/${scope}`).join(' ');
 
 /** A request to the server, by a program. */
@@ -23,12 +26,14 @@ const basic = (id, secret) => `Basic ${btoa(`${encodeURIComponent(id)}:${encodeU
 
 /** The application's side: it shows a page and the tests read the address that the browser came with. */
 export async function application() {
+  const referers = [];
   const server = createServer((request, response) => {
+    if (request.headers.referer) referers.push(request.headers.referer);
     response.setHeader('content-type', 'text/html; charset=utf-8');
     response.end('<!doctype html><html lang="en"><title>The application</title><link rel="icon" href="data:,"><p id="back">Welcome back');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, callback: `http://127.0.0.1:${server.address().port}/cb` };
+  return { server, referers, callback: `http://127.0.0.1:${server.address().port}/cb` };
 }
 
 /** Makes everything; gives the clients' `Authorization` by their id. */
@@ -57,6 +62,7 @@ export async function fixtures(callback) {
     ['app', "The shop's app", 'confidential'],
     ['long', LONG_NAME, 'public'],
     ['phone', 'Orders for phones', 'public'],
+    ['hostile', HOSTILE_NAME, 'public'],
   ]) {
     const made = await admin('POST', '/clients', {
       client_id: id,

@@ -1,8 +1,8 @@
-// O-08, O-23, G-15, AZ-20 to AZ-30, CO-01, CO-02, CO-06, LO-07, LO-08: the pages as a person meets them, in Chromium.
+// O-08, O-23, G-15, AZ-20 to AZ-24, AZ-26, AZ-29, AZ-30, CO-01, CO-02, CO-06, LO-07, LO-08: the pages as a person meets them, in Chromium.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
-import { EVERYTHING, PASSWORD, VERIFIER, application, fixtures, post, request } from './fixtures.mjs';
+import { EVERYTHING, HOSTILE_NAME, PASSWORD, VERIFIER, application, fixtures, post, request } from './fixtures.mjs';
 import { looks } from './looks.mjs';
 
 const { ISSUER, CHROMIUM, SCREENSHOTS } = process.env;
@@ -11,7 +11,7 @@ const PHONE = { viewport: { width: 375, height: 667 }, deviceScaleFactor: 2 };
 const wanted = process.argv.slice(2);
 const counts = { ok: 0, failed: 0 };
 
-const { server, callback } = await application();
+const { server, callback, referers } = await application();
 const clients = await fixtures(callback);
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
 
@@ -32,10 +32,17 @@ async function test(name, run, options = DESKTOP) {
   context.on('request', (asked) => {
     if (!ours.some((start) => asked.url().startsWith(start))) complaints.push(`asked for ${asked.url()}`);
   });
+  // A form with a password is never sent again to where a redirect points (AZ-23).
+  context.on('response', (answer) => {
+    const isRedirect = answer.status() >= 300 && answer.status() < 400;
+    if (answer.request().method() === 'POST' && isRedirect && answer.status() !== 303) complaints.push(`a form was answered ${answer.status()}`);
+  });
   try {
     const page = await context.newPage();
     await run(page, context, complaints);
     assert.deepEqual(complaints, []);
+    // Nobody is told the address of a page (AZ-22).
+    assert.deepEqual(referers.splice(0), []);
     counts.ok += 1;
     console.log(`ok      ${name}`);
   } catch (error) {
@@ -227,6 +234,26 @@ await test('a request that cannot be trusted goes nowhere', async (page) => {
     await looks(page);
   }
   await shot(page, 'fault');
+});
+
+await test('a name that is markup is text, and is read from the left', async (page) => {
+  await page.goto(request(callback, { client_id: 'hostile' }));
+  const name = HOSTILE_NAME.replace('\u202e', '');
+  assert.equal(await text(page, 'client-name'), name);
+  await signIn(page);
+  await shown(page, 'consent');
+  assert.equal(await text(page, 'client-name'), name);
+});
+
+await test('no page can be put into a frame', async (page, context, complaints) => {
+  await page.goto(callback);
+  for (const changes of [{}, { client_id: 'nobody' }]) {
+    const refusal = page.waitForEvent('console');
+    await page.setContent(`<iframe src="${request(callback, changes).replaceAll('&', '&amp;')}"></iframe>`);
+    assert.match((await refusal).text(), /frame-ancestors 'none'/);
+    assert.equal(await page.frameLocator('iframe').locator('#main').count(), 0);
+    complaints.length = 0;
+  }
 });
 
 await test('a double click on Allow leads to the application', async (page) => {

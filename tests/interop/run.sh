@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 HERE=tests/interop
 PLACE=$PWD/target/interop
 BUILT=${CARGO_TARGET_DIR:-target}/debug
-PARTS=("${@:-python node rust kms}")
+PARTS=("${@:-python node http rust kms}")
 
 fail() { echo "$1" >&2; exit 1; }
 for tool in cargo python3 node npm curl; do
@@ -26,16 +26,16 @@ venv() {
 
 node_modules() {
   mkdir -p "$PLACE/node"
-  cmp -s $HERE/node/package.json "$PLACE/node/made-from" && return
-  cp $HERE/node/package.json "$PLACE/node/"
-  (cd "$PLACE/node" && npm install --no-audit --no-fund --ignore-scripts --loglevel error)
-  cp $HERE/node/package.json "$PLACE/node/made-from"
+  cmp -s $HERE/node/package-lock.json "$PLACE/node/made-from" && return
+  cp $HERE/node/package.json $HERE/node/package-lock.json "$PLACE/node/"
+  (cd "$PLACE/node" && npm ci --no-audit --no-fund --ignore-scripts --loglevel error)
+  cp $HERE/node/package-lock.json "$PLACE/node/made-from"
 }
 
 cargo build --quiet --locked -p local -p gatewright -p interop -p rotate-keys -p token
 if wanted python; then venv python $HERE/python/requirements.txt; fi
 if wanted kms; then venv moto $HERE/python/moto.txt; fi
-if wanted node; then node_modules; fi
+if wanted node || wanted http; then node_modules; fi
 
 data=$(mktemp -d)
 pids=()
@@ -117,6 +117,16 @@ if wanted node; then
   run node-clients node "$PLACE/node/clients.mjs"
   run node-code-flow node "$PLACE/node/code_flow.mjs"
   run node-verifiers node "$PLACE/node/verifiers.mjs"
+fi
+if wanted http; then
+  # A server as `make run` starts it for the first time, with a secret that needs no encoding.
+  http_port=$(free_port)
+  export URL=http://127.0.0.1:$http_port URL_SECRET=interop-32-characters-and-no-fewer
+  PORT=$http_port GATEWRIGHT_DATA=:memory: GATEWRIGHT_ADMIN_CLIENT_SECRET=$URL_SECRET "$BUILT/local" >"$PLACE/local-http.log" 2>&1 &
+  pids+=($!)
+  answers "$URL/healthz" "$!" "$PLACE/local-http.log"
+  cp $HERE/node/*.mjs docs/gatewright.http "$PLACE/node/"
+  run http-file node "$PLACE/node/http_file.mjs"
 fi
 if wanted rust; then
   run rust "$BUILT/interop"

@@ -6,7 +6,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::http::{assert_nothing_written, outcome, pinned};
-use crate::support::{ADMIN, ADMIN_SECRET, Server, basic, json_of, shown};
+use crate::support::{ADMIN, ADMIN_SECRET, Server, basic, json_of, limited, shown};
 
 /// Every path of the admin API with the methods that it takes and the scope that each asks for.
 const ROUTES: [(&str, &str, &str); 22] = [
@@ -38,13 +38,6 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 async fn call(server: &Server, method: &str, path: &str, authorization: &str, body: &str) -> shared::endpoints::Response {
     server.send(method, &format!("/admin/v1{path}"), &[("authorization", authorization), ("content-type", "application/json")], body.to_owned()).await
-}
-
-/// A client that has just these scopes of the admin API; gives its bearer `Authorization`.
-async fn limited(server: &Server, client_id: &str, values: &[&str]) -> String {
-    let scopes: Vec<String> = values.iter().map(|value| format!("urn:gatewright:admin:{value}")).collect();
-    let client = server.client(client_id, json!({"scopes": scopes})).await;
-    format!("Bearer {}", server.token(&client, "").await)
 }
 
 #[tokio::test]
@@ -119,8 +112,8 @@ async fn each_route_asks_for_its_scope() {
     let values: BTreeSet<&str> = ROUTES.iter().map(|(_, _, value)| *value).collect();
     for value in &values {
         let others: Vec<&str> = values.iter().filter(|other| *other != value).copied().collect();
-        let without = limited(&server, &format!("no.{value}"), &others).await;
-        let with = limited(&server, &format!("only.{value}"), &[value]).await;
+        let without = format!("Bearer {}", limited(&server, &format!("no.{value}"), &others).await);
+        let with = format!("Bearer {}", limited(&server, &format!("only.{value}"), &[value]).await);
         for (method, path, _) in ROUTES.iter().filter(|(_, _, wanted)| wanted == value) {
             server.node().flush(&server.fresh()).await;
             server.proxy.calls();

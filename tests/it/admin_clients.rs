@@ -4,22 +4,9 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::http::{outcome, pinned};
-use crate::support::{Server, basic, claims, json_of, shown};
+use crate::support::{Server, basic, claims, is_active, json_of, shown};
 
 const GENERATED: [&str; 2] = ["secret_id", "client_id"];
-
-async fn is_active(server: &Server, caller: &str, token: &str) -> bool {
-    json_of(&server.post("/oauth2/introspect", caller, &format!("token={token}")).await)["active"].as_bool().unwrap()
-}
-
-/// Calls the admin API with this bearer token and these more headers.
-async fn with(server: &Server, token: &str, method: &str, path: &str, more: &[(&str, &str)], body: Value) -> shared::endpoints::Response {
-    let authorization = format!("Bearer {token}");
-    let mut headers = vec![("authorization", authorization.as_str())];
-    headers.extend(more);
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    server.send(method, &format!("/admin/v1{path}"), &headers, body).await
-}
 
 #[tokio::test]
 async fn a_client_is_made_shown_changed_and_deleted() {
@@ -145,7 +132,7 @@ async fn of_fifty_that_create_one_client_one_succeeds() {
     for number in 0..50 {
         let (nodes, token, body) = (std::sync::Arc::clone(&nodes), token.clone(), body(number));
         attempts.spawn(async move {
-            let response = with(&nodes[number % 2], &token, "POST", "/clients", &[], body).await;
+            let response = nodes[number % 2].admin_as(&token, "POST", "/clients", &[], body).await;
             (response.status().as_u16(), json_of(&response)["client_secret"].as_str().map(str::to_owned))
         });
     }
@@ -167,7 +154,7 @@ async fn a_change_meant_for_another_version_does_not_happen() {
     server.client("c_cc", json!({})).await;
     let token = server.admin_token().await;
     let patch =
-        async |tag: &str, text: &str| with(&server, &token, "PATCH", "/clients/c_cc", &[("if-match", tag)], json!({"description": text})).await;
+        async |tag: &str, text: &str| server.admin_as(&token, "PATCH", "/clients/c_cc", &[("if-match", tag)], json!({"description": text})).await;
     let read = server.admin("GET", "/clients/c_cc", Value::Null).await;
     let tag = read.headers()["etag"].to_str().unwrap();
     assert_eq!(tag, "\"1\"");
@@ -183,11 +170,11 @@ async fn a_change_meant_for_another_version_does_not_happen() {
         {"detail":"the object has another version than If-Match says, read it again","status":412,"title":"Precondition Failed","type":"about:blank"}"#]].assert_eq(&shown(&patch(tag, "second").await));
     for stale in ["\"1\"", "\"3\"", "2", "W/\"2\"", "x", ""] {
         assert_eq!(patch(stale, "stale").await.status(), 412, "{stale}");
-        assert_eq!(with(&server, &token, "DELETE", "/clients/c_cc", &[("if-match", stale)], Value::Null).await.status(), 412, "{stale}");
+        assert_eq!(server.admin_as(&token, "DELETE", "/clients/c_cc", &[("if-match", stale)], Value::Null).await.status(), 412, "{stale}");
     }
     assert_eq!(json_of(&server.admin("GET", "/clients/c_cc", Value::Null).await)["description"], "first");
     assert_eq!(patch("*", "any").await.status(), 200);
-    assert_eq!(with(&server, &token, "DELETE", "/clients/c_cc", &[("if-match", "\"3\"")], Value::Null).await.status(), 204);
+    assert_eq!(server.admin_as(&token, "DELETE", "/clients/c_cc", &[("if-match", "\"3\"")], Value::Null).await.status(), 204);
     assert_eq!(patch("\"3\"", "gone").await.status(), 404);
 
     // At once, on two nodes, with one tag: one happens.
@@ -196,7 +183,7 @@ async fn a_change_meant_for_another_version_does_not_happen() {
     for round in 1..=10 {
         let tag = format!("\"{round}\"");
         let change = async |node: &Server, text: &str| {
-            with(node, &token, "PATCH", "/clients/c_two", &[("if-match", &tag)], json!({"description": text})).await.status().as_u16()
+            node.admin_as(&token, "PATCH", "/clients/c_two", &[("if-match", &tag)], json!({"description": text})).await.status().as_u16()
         };
         let (here, there) = tokio::join!(change(&server, "here"), change(&other_node, "there"));
         assert!([(200, 412), (412, 200)].contains(&(here, there)), "{here} {there}");
@@ -204,7 +191,7 @@ async fn a_change_meant_for_another_version_does_not_happen() {
         assert_eq!(json_of(&server.admin("GET", "/clients/c_two", Value::Null).await)["description"], winner);
     }
     // Without a tag both happen, one after the other, and neither is lost.
-    let set = async |node: &Server, patch: Value| with(node, &token, "PATCH", "/clients/c_two", &[], patch).await.status().as_u16();
+    let set = async |node: &Server, patch: Value| node.admin_as(&token, "PATCH", "/clients/c_two", &[], patch).await.status().as_u16();
     let both = tokio::join!(set(&server, json!({"owner": "here"})), set(&other_node, json!({"tags": ["there"]})));
     assert_eq!(both, (200, 200));
     let after = json_of(&server.admin("GET", "/clients/c_two", Value::Null).await);
@@ -283,7 +270,7 @@ async fn nobody_gives_away_more_than_they_have() {
         ("DELETE", "/clients/root", Value::Null),
         ("POST", "/clients/root/secrets", Value::Null),
     ] {
-        assert_eq!(with(&server, &token, method, path, &[], body).await.status(), 403, "{method} {path}");
+        assert_eq!(server.admin_as(&token, method, path, &[], body).await.status(), 403, "{method} {path}");
     }
     expect![[r#"
         403 Forbidden
@@ -293,14 +280,14 @@ async fn nobody_gives_away_more_than_they_have() {
         www-authenticate: Bearer realm="gatewright", error="insufficient_scope", scope="urn:gatewright:admin:keys.write", resource_metadata="https://auth.example/.well-known/oauth-protected-resource/admin/v1"
         x-content-type-options: nosniff
 
-        {"detail":"the client has or would have the scope urn:gatewright:admin:keys.write, which the access token lacks","status":403,"title":"Forbidden","type":"about:blank"}"#]].assert_eq(&shown(&with(&server, &token, "POST", "/clients", &[], new(&keys)).await));
+        {"detail":"the client has or would have the scope urn:gatewright:admin:keys.write, which the access token lacks","status":403,"title":"Forbidden","type":"about:blank"}"#]].assert_eq(&shown(&server.admin_as(&token, "POST", "/clients", &[], new(&keys)).await));
     assert_eq!(json_of(&server.admin("GET", "/clients/strong", Value::Null).await), strong);
     // What it holds itself it may give.
-    assert_eq!(with(&server, &token, "POST", "/clients", &[], new(&scopes)).await.status(), 201);
-    assert_eq!(with(&server, &token, "PATCH", "/clients/c_cc", &[], json!({"description": "x"})).await.status(), 200);
+    assert_eq!(server.admin_as(&token, "POST", "/clients", &[], new(&scopes)).await.status(), 201);
+    assert_eq!(server.admin_as(&token, "PATCH", "/clients/c_cc", &[], json!({"description": "x"})).await.status(), 200);
     // What counts is the token, not what its client could ask for.
     let narrow = server.token(&limited, "scope=urn:gatewright:admin:clients.write").await;
-    assert_eq!(with(&server, &narrow, "PATCH", "/clients/new", &[], json!({"description": "x"})).await.status(), 403);
+    assert_eq!(server.admin_as(&narrow, "PATCH", "/clients/new", &[], json!({"description": "x"})).await.status(), 403);
 }
 
 #[tokio::test]
@@ -362,7 +349,7 @@ async fn a_client_has_at_most_two_live_secrets() {
     let mut attempts = tokio::task::JoinSet::new();
     for number in 0..10 {
         let (nodes, token) = (std::sync::Arc::clone(&nodes), token.clone());
-        attempts.spawn(async move { with(&nodes[number % 2], &token, "POST", "/clients/c_new/secrets", &[], Value::Null).await.status().as_u16() });
+        attempts.spawn(async move { nodes[number % 2].admin_as(&token, "POST", "/clients/c_new/secrets", &[], Value::Null).await.status().as_u16() });
     }
     let answers = attempts.join_all().await;
     assert_eq!(answers.iter().filter(|status| **status == 201).count(), 1, "{answers:?}");

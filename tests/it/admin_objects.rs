@@ -4,11 +4,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::http::{outcome, pinned};
-use crate::support::{Server, claims, json_of, shown};
-
-async fn is_active(server: &Server, caller: &str, token: &str) -> bool {
-    json_of(&server.post("/oauth2/introspect", caller, &format!("token={token}")).await)["active"].as_bool().unwrap()
-}
+use crate::support::{Server, claims, is_active, json_of, shown};
 
 #[tokio::test]
 async fn an_api_is_made_shown_changed_and_deleted() {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{CALLBACK, PASSWORD, People, location, parameter};
 use crate::http::outcome;
-use crate::support::{ISSUER, Server, claims, encoded, json_of, shown};
+use crate::support::{ISSUER, Server, claims, encoded, is_active, json_of, shown};
 
 /// Somebody else's site.
 const OTHER: &str = "https://evil.example";
@@ -56,13 +56,6 @@ async fn together<F: Future>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Outpu
     })
     .await;
     running.into_iter().filter_map(|(_, answer)| answer).collect()
-}
-
-/// Whether a token is good, as introspection says.
-async fn is_active(server: &Server, client: &str, token: &str) -> bool {
-    let seen = json_of(&server.post("/oauth2/introspect", client, &format!("token={}", encoded(token))).await);
-    assert!(seen["active"] == true || seen == json!({"active": false}), "{seen}");
-    seen["active"] == true
 }
 
 async fn started() -> (Server, People) {

@@ -174,6 +174,7 @@ async fn every_code_comes_with_its_gate_and_a_remedy_that_helps() {
 async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
     // I-23, I-24, I-25, CONTRACT 5
     let (server, client, token) = orders().await;
+    let accepted = told(&server, &client, &question(&token, "GET", "/orders/1")).await;
     expect![[r#"
         {
           "code": "ok",
@@ -208,7 +209,7 @@ async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
           },
           "verdict": "accepted"
         }"#]]
-    .assert_eq(&steady(&told(&server, &client, &question(&token, "GET", "/orders/1")).await));
+    .assert_eq(&steady(&accepted));
     expect![[r#"
         {
           "code": "role_missing",
@@ -254,41 +255,17 @@ async fn an_answer_says_what_the_token_is_and_what_the_route_asks_for() {
     .assert_eq(&steady(&told(&server, &client, &question(&token, "GET", "/orders/clerks")).await));
     // I-24: the signature left off, so that it can be shown to anybody.
     let cut = token.rsplit_once('.').unwrap().0;
-    expect![[r#"
-        {
-          "code": "signature_absent",
-          "detail": "the token's signature was cut off: its claims can be read, but the token is not usable",
-          "gate": "token",
-          "remedy": "send the whole token, signature included, or request a new one",
-          "route": {
-            "access": "authenticated",
-            "anonymous": null,
-            "api": "orders",
-            "audience": "https://orders.example/",
-            "methods": null,
-            "pattern": null,
-            "privilege": null,
-            "roles_any_of": [],
-            "scopes": [],
-            "scopes_match": "any",
-            "subjects": []
-          },
-          "token": {
-            "aud": [
-              "https://orders.example/"
-            ],
-            "client_id": "c_cc",
-            "exp": [exp],
-            "iat": [iat],
-            "iss": "https://auth.example",
-            "jti": [jti],
-            "scope": "read",
-            "sub": "c_cc",
-            "sub_type": "client"
-          },
-          "verdict": "rejected"
-        }"#]]
-    .assert_eq(&steady(&told(&server, &client, &question(cut, "GET", "/orders/1")).await));
+    let mut unsigned = accepted;
+    for (member, value) in [
+        ("verdict", "rejected"),
+        ("gate", "token"),
+        ("code", "signature_absent"),
+        ("detail", "the token's signature was cut off: its claims can be read, but the token is not usable"),
+        ("remedy", "send the whole token, signature included, or request a new one"),
+    ] {
+        unsigned[member] = json!(value);
+    }
+    assert_eq!(told(&server, &client, &question(cut, "GET", "/orders/1")).await, unsigned, "the same token, the same route");
     assert_eq!(json_of(&server.post("/oauth2/introspect", &client, &format!("token={cut}")).await), json!({"active": false}));
     assert_eq!(server.get("/orders/1", cut).await.status(), 401);
     expect![[r#"

@@ -3,11 +3,7 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use crate::support::{Server, json_of, shown};
-
-async fn status(server: &Server, method: &str, path: &str, body: Value) -> u16 {
-    server.admin(method, path, body).await.status().as_u16()
-}
+use crate::support::{Server, json_of, shown, status};
 
 /// An answer in short: its status, and what it says is wrong.
 async fn answer(server: &Server, method: &str, path: &str, body: Value) -> String {

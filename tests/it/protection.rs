@@ -3,11 +3,7 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use crate::support::{Server, json_of, shown};
-
-async fn status(server: &Server, method: &str, path: &str, body: Value) -> u16 {
-    server.admin(method, path, body).await.status().as_u16()
-}
+use crate::support::{Server, json_of, shown, status};
 
 /// The Apis `soda`, open unless a privilege protects it, and `orders`, closed unless one opens it.
 async fn server() -> Server {

@@ -4,7 +4,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::http::{assert_nothing_written, outcome};
-use crate::support::{Fault, Server, basic, claims, json_of, shown};
+use crate::support::{Fault, Server, basic, claims, is_active, json_of, shown};
 
 /// A server with the fixtures and the clients `c_cc` and `c_other`; gives their `Authorization`.
 async fn with_clients() -> (Server, String, String) {
@@ -17,10 +17,6 @@ async fn with_clients() -> (Server, String, String) {
     server.token(&other, "").await;
     server.proxy.calls();
     (server, owner, other)
-}
-
-async fn is_active(server: &Server, caller: &str, token: &str) -> bool {
-    json_of(&server.post("/oauth2/introspect", caller, &format!("token={token}")).await)["active"].as_bool().unwrap()
 }
 
 #[tokio::test]

@@ -2,32 +2,13 @@
 
 use expect_test::expect;
 use serde_json::{Value, json};
-use shared::endpoints::Response;
 
 use crate::http::assert_nothing_written;
-use crate::support::{Server, json_of, shown};
-
-async fn status(server: &Server, method: &str, path: &str, body: Value) -> u16 {
-    server.admin(method, path, body).await.status().as_u16()
-}
+use crate::support::{Server, json_of, limited, shown, status};
 
 async fn detail(server: &Server, method: &str, path: &str, body: Value) -> String {
     let answer = json_of(&server.admin(method, path, body).await);
     format!("{} {}", answer["status"], answer["detail"].as_str().unwrap())
-}
-
-/// A request with this bearer token and these further headers.
-async fn with(server: &Server, token: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
-    let authorization = format!("Bearer {token}");
-    let headers = [headers, &[("authorization", authorization.as_str())]].concat();
-    server.send(method, &format!("/admin/v1{path}"), &headers, body.to_owned()).await
-}
-
-/// A token with these scopes of the admin API alone.
-async fn limited(server: &Server, client_id: &str, values: &[&str]) -> String {
-    let scopes: Vec<String> = values.iter().map(|value| format!("urn:gatewright:admin:{value}")).collect();
-    let client = server.client(client_id, json!({"scopes": scopes})).await;
-    server.token(&client, "").await
 }
 
 async fn roles_of(server: &Server, client: &str) -> Value {
@@ -173,7 +154,7 @@ async fn whoever_reads_roles_needs_access_read_and_whoever_changes_them_access_w
         limited(&server, "write", &["access.write"]).await,
     );
     server.proxy.calls();
-    let body = r#"{"name": "x"}"#;
+    let body = json!({"name": "x"});
     for (method, path, scope) in [
         ("GET", "/roles", "access.read"),
         ("GET", "/roles/clerk", "access.read"),
@@ -189,22 +170,22 @@ async fn whoever_reads_roles_needs_access_read_and_whoever_changes_them_access_w
     ] {
         let without = if scope == "access.read" { &write } else { &read };
         for token in [&none, without] {
-            let refused = with(&server, token, method, path, &[], body).await;
+            let refused = server.admin_as(token, method, path, &[], body.clone()).await;
             let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
             let expected = format!("error=\"insufficient_scope\", scope=\"urn:gatewright:admin:{scope}\"");
             assert_eq!((refused.status().as_u16(), challenge.contains(&expected)), (403, true), "{method} {path} {challenge}");
         }
-        let nobody = server.send(method, &format!("/admin/v1{path}"), &[], body).await;
+        let nobody = server.send(method, &format!("/admin/v1{path}"), &[], body.to_string()).await;
         assert_eq!(nobody.status(), 401, "{method} {path}");
     }
     // What a client has is the client's: access.write gives no role away.
     for method in ["PUT", "DELETE"] {
-        assert_eq!(with(&server, &write, method, "/clients/c_cc/roles/clerk", &[], "").await.status(), 403, "{method}");
+        assert_eq!(server.admin_as(&write, method, "/clients/c_cc/roles/clerk", &[], Value::Null).await.status(), 403, "{method}");
     }
     assert_nothing_written(&server);
-    assert_eq!(with(&server, &read, "GET", "/roles/clerk", &[], "").await.status(), 200);
-    assert_eq!(with(&server, &write, "POST", "/roles", &[], body).await.status(), 201);
-    assert_eq!(with(&server, &none, "PUT", "/clients/c_cc/roles/clerk", &[], "").await.status(), 204);
+    assert_eq!(server.admin_as(&read, "GET", "/roles/clerk", &[], Value::Null).await.status(), 200);
+    assert_eq!(server.admin_as(&write, "POST", "/roles", &[], body).await.status(), 201);
+    assert_eq!(server.admin_as(&none, "PUT", "/clients/c_cc/roles/clerk", &[], Value::Null).await.status(), 204);
 }
 
 #[tokio::test]
@@ -214,13 +195,12 @@ async fn a_change_for_another_version_of_a_role_does_not_happen() {
     server.create("/roles", json!({"name": "clerk"})).await;
     let token = server.admin_token().await;
     let patch = async |node: &Server, tag: &str, text: &str| {
-        let body = json!({"description": text}).to_string();
-        with(node, &token, "PATCH", "/roles/clerk", &[("if-match", tag)], &body).await.status().as_u16()
+        node.admin_as(&token, "PATCH", "/roles/clerk", &[("if-match", tag)], json!({"description": text})).await.status().as_u16()
     };
     assert_eq!(patch(&server, "\"1\"", "first").await, 200);
     for stale in ["\"1\"", "\"3\"", "2", "W/\"2\"", ""] {
         assert_eq!(patch(&server, stale, "stale").await, 412, "{stale}");
-        assert_eq!(with(&server, &token, "DELETE", "/roles/clerk", &[("if-match", stale)], "").await.status(), 412, "{stale}");
+        assert_eq!(server.admin_as(&token, "DELETE", "/roles/clerk", &[("if-match", stale)], Value::Null).await.status(), 412, "{stale}");
     }
     assert_eq!(json_of(&server.admin("GET", "/roles/clerk", Value::Null).await)["description"], "first");
     // At once, on two nodes: one happens with a tag, both without one.
@@ -231,7 +211,7 @@ async fn a_change_for_another_version_of_a_role_does_not_happen() {
         assert!([(200, 412), (412, 200)].contains(&both), "{both:?}");
     }
     assert_eq!(tokio::join!(patch(&server, "*", "here"), patch(&other, "*", "there")), (200, 200));
-    assert_eq!(with(&server, &token, "DELETE", "/roles/clerk", &[("if-match", "\"12\"")], "").await.status(), 204);
+    assert_eq!(server.admin_as(&token, "DELETE", "/roles/clerk", &[("if-match", "\"12\"")], Value::Null).await.status(), 204);
 }
 
 #[tokio::test]

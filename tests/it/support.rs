@@ -193,9 +193,15 @@ impl Server {
 
     /// Calls the admin API as the admin client.
     pub async fn admin(&self, method: &str, path: &str, body: Value) -> Response {
-        let authorization = format!("Bearer {}", self.admin_token().await);
+        self.admin_as(&self.admin_token().await, method, path, &[], body).await
+    }
+
+    /// Calls the admin API with this bearer token and these more headers.
+    pub async fn admin_as(&self, token: &str, method: &str, path: &str, more: &[(&str, &str)], body: Value) -> Response {
+        let authorization = format!("Bearer {token}");
+        let headers = [&[("authorization", authorization.as_str()), ("content-type", "application/json")], more].concat();
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.send(method, &format!("/admin/v1{path}"), &[("authorization", &authorization), ("content-type", "application/json")], body).await
+        self.send(method, &format!("/admin/v1{path}"), &headers, body).await
     }
 
     /// Makes an object by the admin API and gives what it answered; panics where it is refused.
@@ -243,6 +249,25 @@ impl Server {
     pub async fn dump(&self) -> String {
         self.proxy.scan(&self.table).await
     }
+}
+
+/// The status of what the admin API answers to the admin client.
+pub async fn status(server: &Server, method: &str, path: &str, body: Value) -> u16 {
+    server.admin(method, path, body).await.status().as_u16()
+}
+
+/// Whether a token is good, as introspection says to this caller.
+pub async fn is_active(server: &Server, caller: &str, token: &str) -> bool {
+    let seen = json_of(&server.post("/oauth2/introspect", caller, &format!("token={}", encoded(token))).await);
+    assert!(seen["active"] == true || seen == json!({"active": false}), "{seen}");
+    seen["active"] == true
+}
+
+/// A token of a new client that has just these scopes of the admin API.
+pub async fn limited(server: &Server, client_id: &str, values: &[&str]) -> String {
+    let scopes: Vec<String> = values.iter().map(|value| format!("urn:gatewright:admin:{value}")).collect();
+    let client = server.client(client_id, json!({"scopes": scopes})).await;
+    server.token(&client, "").await
 }
 
 /// `Authorization: Basic` as RFC 6749 §2.3.1 has it.

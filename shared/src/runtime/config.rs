@@ -140,6 +140,18 @@ mod tests {
     }
 
     #[test]
+    fn text_on_the_brand_colour_can_be_read() {
+        // The contrast of the text that is not chosen: 1.20 on #ffee00, 3.45 on ours; of #757575 and #767676 one takes black, one white.
+        let wants_black_text = |color: &str| {
+            let config = read(&[("GATEWRIGHT_ISSUER", "https://as.example"), ("GATEWRIGHT_BRAND_COLOR", color)]).unwrap();
+            config.brand.wants_black_text()
+        };
+        assert!(["#ffee00", "#FFFFFF", "#ff6600", "#767676"].into_iter().all(wants_black_text));
+        assert!(!["#1f5fbf", "#000000", "#0000ff", "#757575"].into_iter().any(wants_black_text));
+        assert!(!Brand::default().wants_black_text());
+    }
+
+    #[test]
     fn a_bad_value_stops_the_start_with_a_sentence_that_names_the_variable() {
         // HT-30
         assert_eq!(read(&[]).unwrap_err(), "GATEWRIGHT_ISSUER must be set to the issuer's URL");

@@ -42,15 +42,16 @@ async fn parallel_guesses_at_two_nodes_are_counted_as_one_row() {
     let other_node = server.another().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
-    // A thousand, fifty at once: more at once and the embedded engine's answers come later than the SDK waits. That is a 503 for each,
-    // before any password is looked at, and shows nothing of the counter.
+    // A thousand, fifty at once: of more at once the embedded engine answers most later than the SDK waits. That is a 503, before the
+    // password is looked at, and a busy machine gives some of them here too.
     let mut statuses = Vec::new();
     for _ in 0..20 {
         let tries = (0..50).map(|at| tried(if at % 2 == 0 { &server } else { &other_node }, &browser, &page, "alice", "wrong"));
         statuses.extend(together(tries).await);
     }
     let looked_at = statuses.iter().filter(|status| **status == 200).count();
-    assert!((1..=10).contains(&looked_at) && statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+    assert!((1..=10).contains(&looked_at) && statuses.iter().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
+    assert_eq!(tried(&other_node, &browser, &page, "alice", PASSWORD).await, 429, "the right one waits too");
 }
 
 #[tokio::test]
@@ -218,9 +219,9 @@ async fn hostile_input_is_refused_and_costs_nothing() {
     let (server, _) = started().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
-    let began = Instant::now();
+    server.proxy.calls();
     assert_eq!(tried(&server, &browser, &page, "alice", &"x".repeat(1_000_000)).await, 413);
-    let known = began.elapsed();
+    assert_eq!(server.proxy.calls(), "", "nobody's digest was read, so nothing was hashed");
     for (username, password) in [
         ("alice", "x".repeat(257)),
         ("alice", "\0".to_owned()),
@@ -232,8 +233,7 @@ async fn hostile_input_is_refused_and_costs_nothing() {
         let answer = tried_from(&server, &browser, &page, username, &password, None, &[]).await;
         assert_eq!(answer.status(), 200, "{username:.20} {}", shown(&answer));
     }
-    assert!(known.as_millis() < 1_000);
-    let cookies = (0..100_000).map(|at| format!("c{at}=x")).collect::<Vec<_>>().join("; ");
+    let cookies = (0..1_000_000).map(|at| format!("c{at}=x")).collect::<Vec<_>>().join("; ");
     let url = People::url(&[]);
     assert_eq!(server.send("GET", &url, &[("cookie", &cookies)], "").await.status(), 200);
     for cookie in ["__Host-gatewright_session=", "__Host-gatewright_session=x", "__Host-gatewright_browser=\"", "=;=;;", "__Host-gatewright_session"]

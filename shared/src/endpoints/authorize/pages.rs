@@ -16,13 +16,26 @@ pub struct Brand {
     pub name: String,
     /// An https URL of a logo.
     pub logo_url: Option<String>,
-    /// `#rrggbb`, dark enough for white text.
+    /// `#rrggbb`.
     pub color: String,
 }
 
 impl Default for Brand {
     fn default() -> Self {
         Self { name: "Gatewright".to_owned(), logo_url: None, color: "#1f5fbf".to_owned() }
+    }
+}
+
+impl Brand {
+    /// Whether black reads better on the colour than white (WCAG 2.2, relative luminance). The better of the two has a contrast of 4.58
+    /// at least, whatever the colour.
+    pub fn wants_black_text(&self) -> bool {
+        let part = |at: usize| {
+            let byte = self.color.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or_default();
+            let part = f64::from(byte) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) > 0.1791
     }
 }
 
