@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use expect_test::expect;
+use http::header::SET_COOKIE;
 use serde_json::{Value, json};
 use shared::endpoints::Response;
 
-use crate::browser::{PASSWORD, People, password_client};
+use crate::browser::{CALLBACK, PASSWORD, People, location, password_client};
 use crate::routes::{challenge, change, customers, open, status};
-use crate::support::{Server, encoded, json_of};
+use crate::support::{Server, encoded, json_of, shown};
 
 #[tokio::test]
 async fn a_call_that_names_another_backend_than_the_tokens_is_refused() {
@@ -183,4 +184,44 @@ async fn many_principals_are_written_before_they_are_too_many_for_one_request() 
     let audit = json_of(&server.admin("GET", "/audit?client_id=c_7&from=2026-11-20T18:00:00Z", Value::Null).await);
     let reasons: Vec<&Value> = audit["items"].as_array().unwrap().iter().filter(|event| event["event"] == "token.refused").collect();
     assert_eq!((reasons.len(), &reasons[0]["reason"], reasons[0].get("sub")), (1, &json!("invalid_scope"), None), "nobody's token: {audit}");
+}
+
+#[tokio::test]
+async fn a_session_in_a_browser_opens_pages_and_no_api() {
+    // O-22, M-13: a cookie is no credential outside `/oauth2/authorize`, and nothing else sets one
+    let server = Server::start().await;
+    server.fixtures().await;
+    server.create("/apis", json!({"name": "open", "audience": "https://open.example/", "access": "public"})).await;
+    let people = Box::pin(People::of(&server)).await;
+    let token = Box::pin(people.granted(&server)).await.access_token;
+    let cookies = people.browser.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    assert!(cookies.contains("__Host-gatewright_session="), "{cookies}");
+    let bearer = format!("Bearer {token}");
+    let (cookie, both) = ([("cookie", cookies.as_str())], [("cookie", cookies.as_str()), ("authorization", bearer.as_str())]);
+    for (method, path, without, with) in [
+        ("GET", "/orders/1", 401, 200),
+        ("POST", "/orders/1", 401, 200),
+        ("GET", "/open/1", 200, 401),
+        ("GET", "/nowhere", 401, 403),
+        ("GET", "/admin/v1/clients", 401, 401),
+        ("POST", "/admin/v1/users", 401, 401),
+        ("DELETE", "/admin/v1/clients/c_code", 401, 401),
+        ("POST", "/oauth2/token", 400, 400),
+        ("POST", "/oauth2/introspect", 400, 400),
+        ("POST", "/oauth2/revoke", 400, 400),
+        ("POST", "/oauth2/diagnose", 401, 401),
+        ("GET", "/.well-known/openid-configuration", 200, 200),
+        ("GET", "/.well-known/jwks.json", 200, 200),
+        ("GET", "/healthz", 200, 200),
+    ] {
+        for (headers, expected) in [(&cookie[..], without), (&both[..], with)] {
+            let answer = server.send(method, path, headers, "").await;
+            assert_eq!(answer.status(), expected, "{method} {path} {}", headers.len());
+            assert!(!answer.headers().contains_key(SET_COOKIE), "{method} {path}");
+            // The same without the cookie.
+            let bare = server.send(method, path, &headers[1..], "").await;
+            assert_eq!(shown(&bare), shown(&answer), "{method} {path}");
+        }
+    }
+    assert_eq!(location(&people.browser.open(&server, &People::url(&[])).await).split('?').next(), Some(CALLBACK), "but it is a session");
 }
