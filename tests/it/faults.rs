@@ -1,6 +1,7 @@
 //! The table fails, in every way, at every call, under every endpoint: nothing opens, nothing is said that is not known.
 
 mod access;
+mod people;
 
 use std::time::{Duration, Instant};
 
