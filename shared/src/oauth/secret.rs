@@ -91,7 +91,18 @@ impl StoredSecret {
 }
 
 fn salted(salt: &str, secret: &ClientSecret) -> hmac::Tag {
+    #[cfg(test)]
+    DIGESTS.set(DIGESTS.get() + 1);
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes()), secret.0.as_bytes())
+}
+
+#[cfg(test)]
+thread_local!(static DIGESTS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+/// How many digests of secrets this thread has made.
+#[cfg(test)]
+pub(crate) fn digests_made() -> usize {
+    DIGESTS.get()
 }
 
 /// An opaque access token: `gw_at_` and 43 characters, 256 bits, with no structure.
