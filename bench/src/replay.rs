@@ -55,7 +55,7 @@ async fn serve(mut stream: TcpStream, engine: &str, answers: &Answers) -> Result
 fn key(request: &[u8]) -> Result<Vec<u8>, Error> {
     let (head, body) = split(request).ok_or("a request has a head")?;
     let operation = header(head, "x-amz-target").ok_or("a request names its operation")?;
-    let is_write = ["PutItem", "UpdateItem", "TransactWriteItems"].iter().any(|write| operation.ends_with(write));
+    let is_write = ["PutItem", "UpdateItem", "BatchWriteItem", "TransactWriteItems"].iter().any(|write| operation.ends_with(write));
     Ok([operation.as_bytes(), if is_write { b"" } else { body }].concat())
 }
 

@@ -520,9 +520,9 @@ async fn who_did_what_is_on_record() {
     names.extend(keys["items"].as_array().unwrap().iter().map(|key| (key["kid"].as_str().unwrap(), "[kid]")));
     let tidy = |text: String| names.iter().fold(text, |text, (name, kind)| text.replace(name, kind));
     expect![[r#"
-        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"orders","outcome":"refused","reason":"revoked","time":"2026-11-20T18:00:00Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"orders","outcome":"refused","reason":"revoked","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:00:00Z"}
         {"actor":"c_cc","client_id":"c_cc","count":1,"event":"token.refused","outcome":"refused","reason":"invalid_scope","time":"2026-11-20T18:00:00Z"}
-        {"actor":"c_cc","client_id":"c_cc","count":2,"event":"token.issued","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":2,"event":"token.issued","outcome":"done","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:00:00Z"}
         {"actor":"c_cc","client_id":"c_cc","event":"token.revoked","object":"[other jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.changed","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.created","outcome":"done","time":"2026-11-20T18:00:00Z"}
@@ -532,9 +532,9 @@ async fn who_did_what_is_on_record() {
         {"actor":"root","client_id":"c_cc","event":"client.tokens_revoked","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"token.revoked","object":"[jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}"#]].assert_eq(&tidy(lines(&of_client)));
     expect![[r#"
-        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"orders","outcome":"refused","reason":"revoked","time":"2026-11-20T18:00:00Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"orders","outcome":"refused","reason":"revoked","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:00:00Z"}
         {"actor":"c_cc","client_id":"c_cc","count":1,"event":"token.refused","outcome":"refused","reason":"invalid_scope","time":"2026-11-20T18:00:00Z"}
-        {"actor":"c_cc","client_id":"c_cc","count":2,"event":"token.issued","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":2,"event":"token.issued","outcome":"done","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:00:00Z"}
         {"actor":"c_cc","client_id":"c_cc","event":"token.revoked","object":"[other jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"cli","client_id":"root","event":"client.bootstrapped","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.changed","outcome":"done","time":"2026-11-20T18:00:00Z"}
@@ -544,8 +544,8 @@ async fn who_did_what_is_on_record() {
         {"actor":"root","client_id":"c_cc","event":"client.secret_deleted","object":"[first secret]","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"client.tokens_revoked","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","client_id":"c_cc","event":"token.revoked","object":"[jti]","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"root","count":1,"event":"token.issued","outcome":"done","time":"2026-11-20T18:00:00Z"}
-        {"actor":"root","client_id":"root","count":12,"event":"token.issued","outcome":"done","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"root","count":1,"event":"token.issued","outcome":"done","sub":"root","sub_type":"client","time":"2026-11-20T18:00:00Z"}
+        {"actor":"root","client_id":"root","count":12,"event":"token.issued","outcome":"done","sub":"root","sub_type":"client","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","event":"api.changed","object":"orders","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","event":"api.created","object":"billing","outcome":"done","time":"2026-11-20T18:00:00Z"}
         {"actor":"root","event":"api.created","object":"orders","outcome":"done","time":"2026-11-20T18:00:00Z"}

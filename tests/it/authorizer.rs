@@ -323,7 +323,7 @@ async fn first_sight_of_a_token_is_one_batch_and_then_there_is_nothing() {
     assert_eq!(server.proxy.calls(), "");
     // Once a minute the counts go along: of the client, of the server, and a line of the audit trail.
     server.pass(60);
-    get(&first, "PutItem 1, Query 1, UpdateItem 2").await;
+    get(&first, "BatchWriteItem 1, Query 1, UpdateItem 2").await;
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Who calls: what a call says of itself, and what the API behind the gateway learns of it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use expect_test::expect;
+use http::header::SET_COOKIE;
 use serde_json::{Value, json};
 use shared::endpoints::Response;
 
+use crate::browser::{CALLBACK, PASSWORD, People, location, password_client};
 use crate::routes::{challenge, change, customers, open, status};
-use crate::support::json_of;
+use crate::support::{Server, encoded, json_of, shown};
 
 #[tokio::test]
 async fn a_call_that_names_another_backend_than_the_tokens_is_refused() {
@@ -100,4 +104,124 @@ async fn a_usage_plans_key_is_the_administrators_to_give() {
     assert_eq!(key().await, Some(json!("the-key-of-a-usage-plan")));
     change(&server, "PATCH", "/clients/c_cc", json!({"usage_identifier_key": null})).await;
     assert_eq!(key().await, None);
+}
+
+#[tokio::test]
+async fn the_audit_trail_says_which_user_or_client_a_token_and_a_call_were_of() {
+    // O-19: who, what, when, outcome, reason, for each user apart
+    let server = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    server.fixtures().await;
+    change(&server, "PATCH", "/apis/orders", json!({"basic_auth": true})).await;
+    let people = Box::pin(People::of(&server)).await;
+    let machine = server.client("c_cc", json!({})).await;
+    let with_password = password_client(&server, json!({})).await;
+    let bob = json_of(&server.admin("GET", "/users?realm=staff&username=bob", Value::Null).await)["items"][0]["user_id"].as_str().unwrap().to_owned();
+    for id in [&people.alice, &bob] {
+        change(&server, "PUT", &format!("/clients/c_ropc/assignments/users/{id}"), Value::Null).await;
+    }
+    let of_alice = Box::pin(people.granted(&server)).await.access_token;
+    let by_password = async |username: &str| {
+        let form = format!("grant_type=password&username={username}&password={}&scope=https%3A%2F%2Forders.example%2Fread", encoded(PASSWORD));
+        json_of(&server.post("/oauth2/token", &with_password, &form).await)["access_token"].as_str().unwrap().to_owned()
+    };
+    let (of_bob, again_of_alice) = (by_password("bob").await, by_password("alice").await);
+    let of_machine = server.token(&machine, "").await;
+    server.pass(200);
+    for token in [&of_alice, &of_alice, &again_of_alice, &of_bob, &of_machine] {
+        assert_eq!(server.get("/orders/1", token).await.status(), 200);
+    }
+    let by_basic = format!("Basic {}", STANDARD.encode(format!("bob:{PASSWORD}")));
+    assert_eq!(server.send("GET", "/orders/1", &[("authorization", &by_basic), ("x-client-id", "c_ropc")], "").await.status(), 200);
+    assert_eq!(server.get("/nowhere", &of_alice).await.status(), 403);
+    assert_eq!(server.get("/billing/1", &of_machine).await.status(), 401);
+    server.node().flush(&server.fresh()).await;
+    let trail = async |query: String| {
+        let listed = json_of(&server.admin("GET", &format!("/audit?limit=100&{query}"), Value::Null).await);
+        let of_tokens =
+            |event: &&Value| event["event"].as_str().unwrap().starts_with("token.") || event["event"].as_str().unwrap().starts_with("call.");
+        let mut lines: Vec<String> = listed["items"].as_array().unwrap().iter().filter(of_tokens).map(Value::to_string).collect();
+        lines.sort();
+        lines.join("\n").replace(&people.alice, "[alice]").replace(&bob, "[bob]")
+    };
+    expect![[r#"
+        {"actor":"[alice]","client_id":"c_code","count":1,"event":"call.denied","outcome":"refused","reason":"route_denied","sub":"[alice]","sub_type":"user","time":"2026-11-20T18:03:38Z","user_id":"[alice]"}
+        {"actor":"[alice]","client_id":"c_code","count":1,"event":"token.issued","outcome":"done","sub":"[alice]","sub_type":"user","time":"2026-11-20T18:00:18Z","user_id":"[alice]"}
+        {"actor":"[alice]","client_id":"c_code","count":2,"event":"call.allowed","object":"orders","outcome":"done","sub":"[alice]","sub_type":"user","time":"2026-11-20T18:03:38Z","user_id":"[alice]"}
+        {"actor":"[alice]","client_id":"c_ropc","count":1,"event":"call.allowed","object":"orders","outcome":"done","sub":"[alice]","sub_type":"user","time":"2026-11-20T18:03:38Z","user_id":"[alice]"}
+        {"actor":"[alice]","client_id":"c_ropc","count":1,"event":"token.issued","outcome":"done","sub":"[alice]","sub_type":"user","time":"2026-11-20T18:00:18Z","user_id":"[alice]"}"#]].assert_eq(&trail(format!("user_id={}", people.alice)).await);
+    expect![[r#"
+        {"actor":"[bob]","client_id":"c_ropc","count":1,"event":"token.issued","outcome":"done","sub":"[bob]","sub_type":"user","time":"2026-11-20T18:00:18Z","user_id":"[bob]"}
+        {"actor":"[bob]","client_id":"c_ropc","count":2,"event":"call.allowed","object":"orders","outcome":"done","sub":"[bob]","sub_type":"user","time":"2026-11-20T18:03:38Z","user_id":"[bob]"}"#]].assert_eq(&trail(format!("user_id={bob}")).await);
+    expect![[r#"
+        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.allowed","object":"orders","outcome":"done","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:03:38Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"call.denied","object":"billing","outcome":"refused","reason":"audience_mismatch","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:03:38Z"}
+        {"actor":"c_cc","client_id":"c_cc","count":1,"event":"token.issued","outcome":"done","sub":"c_cc","sub_type":"client","time":"2026-11-20T18:00:18Z"}"#]].assert_eq(&trail("client_id=c_cc".to_owned()).await);
+    assert_eq!(trail(format!("client_id=c_ropc&user_id={bob}")).await, trail(format!("user_id={bob}")).await);
+    let by_client = trail("client_id=c_ropc".to_owned()).await;
+    assert_eq!((by_client.matches("\"sub\":\"[alice]\"").count(), by_client.matches("\"sub\":\"[bob]\"").count()), (2, 2), "{by_client}");
+}
+
+#[tokio::test]
+async fn many_principals_are_written_before_they_are_too_many_for_one_request() {
+    // O-19, SF-03: 100 lines go along at once, and 25 to a round trip
+    let server = Server::start().await;
+    server.fixtures().await;
+    let mut clients = Vec::new();
+    for number in 0..50 {
+        clients.push(server.client(&format!("c_{number}"), json!({})).await);
+    }
+    for client in &clients {
+        server.token(client, "").await;
+    }
+    server.node().flush(&server.fresh()).await;
+    for (at, client) in clients.iter().enumerate() {
+        server.token(client, "").await;
+        server.proxy.calls();
+        assert_eq!(server.post("/oauth2/token", client, "grant_type=client_credentials&scope=nonsense").await.status(), 400);
+        let expected = if at == 49 { "BatchGetItem 1, BatchWriteItem 4, UpdateItem 51" } else { "BatchGetItem 1" };
+        assert_eq!(server.proxy.calls(), expected, "{at}");
+    }
+    let audit = json_of(&server.admin("GET", "/audit?client_id=c_7&from=2026-11-20T18:00:00Z", Value::Null).await);
+    let reasons: Vec<&Value> = audit["items"].as_array().unwrap().iter().filter(|event| event["event"] == "token.refused").collect();
+    assert_eq!((reasons.len(), &reasons[0]["reason"], reasons[0].get("sub")), (1, &json!("invalid_scope"), None), "nobody's token: {audit}");
+}
+
+#[tokio::test]
+async fn a_session_in_a_browser_opens_pages_and_no_api() {
+    // O-22, M-13: a cookie is no credential outside `/oauth2/authorize`, and nothing else sets one
+    let server = Server::start().await;
+    server.fixtures().await;
+    server.create("/apis", json!({"name": "open", "audience": "https://open.example/", "access": "public"})).await;
+    let people = Box::pin(People::of(&server)).await;
+    let token = Box::pin(people.granted(&server)).await.access_token;
+    let cookies = people.browser.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    assert!(cookies.contains("__Host-gatewright_session="), "{cookies}");
+    let bearer = format!("Bearer {token}");
+    let (cookie, both) = ([("cookie", cookies.as_str())], [("cookie", cookies.as_str()), ("authorization", bearer.as_str())]);
+    for (method, path, without, with) in [
+        ("GET", "/orders/1", 401, 200),
+        ("POST", "/orders/1", 401, 200),
+        ("GET", "/open/1", 200, 401),
+        ("GET", "/nowhere", 401, 403),
+        ("GET", "/admin/v1/clients", 401, 401),
+        ("POST", "/admin/v1/users", 401, 401),
+        ("DELETE", "/admin/v1/clients/c_code", 401, 401),
+        ("POST", "/oauth2/token", 400, 400),
+        ("POST", "/oauth2/introspect", 400, 400),
+        ("POST", "/oauth2/revoke", 400, 400),
+        ("POST", "/oauth2/diagnose", 401, 401),
+        ("GET", "/.well-known/openid-configuration", 200, 200),
+        ("GET", "/.well-known/jwks.json", 200, 200),
+        ("GET", "/healthz", 200, 200),
+    ] {
+        for (headers, expected) in [(&cookie[..], without), (&both[..], with)] {
+            let answer = server.send(method, path, headers, "").await;
+            assert_eq!(answer.status(), expected, "{method} {path} {}", headers.len());
+            assert!(!answer.headers().contains_key(SET_COOKIE), "{method} {path}");
+            // The same without the cookie.
+            let bare = server.send(method, path, &headers[1..], "").await;
+            assert_eq!(shown(&bare), shown(&answer), "{method} {path}");
+        }
+    }
+    assert_eq!(location(&people.browser.open(&server, &People::url(&[])).await).split('?').next(), Some(CALLBACK), "but it is a session");
 }

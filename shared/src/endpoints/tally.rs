@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use crate::oauth::access_token::{Claims, SubjectType};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::fresh::Fresh;
 use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::time::Timestamp;
+use crate::oauth::user::UserId;
 use crate::store::{Count, Store, StoreError};
 
 /// How old counts may become before a request takes them along, in seconds.
 const FLUSH_AFTER: u64 = 60;
+
+/// How many lines are written at the latest: so that the request that takes them along waits for few writes, however many users call.
+const FULL: usize = 100;
 
 /// What this instance has counted and not written yet.
 ///
@@ -23,6 +28,8 @@ pub struct Tally(Mutex<Vec<Day>>);
 pub struct Happened<'a> {
     /// What.
     pub count: Count,
+    /// Of the token that it happened to or with: whose it is.
+    pub claims: Option<&'a Claims>,
     /// The Api that it happened on.
     pub api: Option<&'a Name>,
     /// Why, where it is a refusal.
@@ -32,7 +39,7 @@ pub struct Happened<'a> {
 impl Happened<'_> {
     /// Something that needs no more words.
     pub fn plain(count: Count) -> Self {
-        Self { count, api: None, reason: None }
+        Self { count, claims: None, api: None, reason: None }
     }
 }
 
@@ -41,11 +48,14 @@ struct Day {
     since: Timestamp,
     server: BTreeMap<Count, u64>,
     clients: HashMap<ClientId, Vec<Line>>,
+    lines: usize,
 }
 
 #[derive(Debug)]
 struct Line {
     count: Count,
+    sub: Option<String>,
+    sub_type: Option<SubjectType>,
     api: Option<Name>,
     reason: Option<&'static str>,
     number: u64,
@@ -58,7 +68,7 @@ impl Tally {
         let mut days = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_today = |day: &Day| day.since.unix() / 86_400 == now.unix() / 86_400;
         if !days.last().is_some_and(is_today) {
-            days.push(Day { since: now, server: BTreeMap::new(), clients: HashMap::new() });
+            days.push(Day { since: now, server: BTreeMap::new(), clients: HashMap::new(), lines: 0 });
         }
         let Some(today) = days.last_mut() else { return };
         *today.server.entry(happened.count.by_anybody()).or_default() += 1;
@@ -67,17 +77,24 @@ impl Tally {
             Some(lines) => lines,
             None => today.clients.entry(client_id.clone()).or_default(),
         };
-        let is_same = |line: &&mut Line| line.count == happened.count && line.reason == happened.reason && line.api.as_ref() == happened.api;
+        let Happened { count, claims, api, reason } = happened;
+        let (sub, sub_type) = (claims.map(|claims| claims.sub.as_str()), claims.map(|claims| claims.sub_type));
+        let count = sub_type.map_or(count, |sub_type| count.by(sub_type));
+        let is_same = |line: &&mut Line| line.count == count && line.sub.as_deref() == sub && line.reason == reason && line.api.as_ref() == api;
         match lines.iter_mut().find(is_same) {
             Some(line) => (line.number, line.last) = (line.number + 1, now),
-            None => lines.push(Line { count: happened.count, api: happened.api.cloned(), reason: happened.reason, number: 1, last: now }),
+            None => {
+                lines.push(Line { count, sub: sub.map(str::to_owned), sub_type, api: api.cloned(), reason, number: 1, last: now });
+                today.lines += 1;
+            }
         }
     }
 
     /// Writes what was counted if it is due. A failure is logged and the counts are lost: they must not fail a request.
     pub async fn flush_if_due(&self, store: &Store, fresh: &Fresh) {
-        let oldest = self.0.lock().unwrap_or_else(PoisonError::into_inner).first().map(|day| day.since);
-        if oldest.is_some_and(|since| fresh.now.since(since) >= FLUSH_AFTER) {
+        let is_due =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|day| day.lines >= FULL || fresh.now.since(day.since) >= FLUSH_AFTER);
+        if is_due {
             Box::pin(self.flush(store, fresh)).await;
         }
     }
@@ -91,9 +108,10 @@ impl Tally {
     }
 }
 
-/// Sums per day, and a line of the audit trail for each kind of thing that happened to a client.
+/// Sums per day, and a line of the audit trail for each kind of thing that happened to a client or to one of its users.
 async fn write(days: Vec<Day>, store: &Store, fresh: &Fresh) -> Result<(), StoreError> {
-    for Day { since, server, clients } in days {
+    let mut audits = Vec::new();
+    for Day { since, server, clients, .. } in days {
         let day = since.day();
         store.add_counts(None, &day, &server).await?;
         for (client_id, lines) in clients {
@@ -105,12 +123,12 @@ async fn write(days: Vec<Day>, store: &Store, fresh: &Fresh) -> Result<(), Store
             for (at, line) in lines.iter().enumerate() {
                 if let Some(event) = line.audit(&client_id) {
                     // The local runner writes several tallies at once: what is counted keeps their entries apart.
-                    store.put_audit(&event, &fresh.id(&format!("{client_id} {day} {} {at}", line.count.name()))).await?;
+                    audits.push((event, fresh.id(&format!("{client_id} {day} {} {at}", line.count.name()))));
                 }
             }
         }
     }
-    Ok(())
+    store.put_audits(&audits).await
 }
 
 impl Line {
@@ -123,13 +141,17 @@ impl Line {
             // A revocation has its own entry; who introspects and who calls without credentials is counted, not audited.
             _ => return None,
         };
+        let sub = self.sub.as_deref();
         Some(AuditEvent {
             client_id: Some(client_id.clone()),
+            user_id: sub.filter(|_| self.sub_type == Some(SubjectType::User)).and_then(UserId::parse),
+            sub: sub.map(str::to_owned),
+            sub_type: self.sub_type,
             object: self.api.as_ref().map(Name::to_string),
             outcome: outcome.to_owned(),
             reason: self.reason.map(str::to_owned),
             count: Some(self.number),
-            ..AuditEvent::done(self.last, event, client_id.as_str())
+            ..AuditEvent::done(self.last, event, sub.unwrap_or(client_id.as_str()))
         })
     }
 }

@@ -11,7 +11,7 @@ use super::request::Request;
 use super::respond::{self, Refusal, Response};
 use super::sign_in::{SignIn, Try, authenticated, sign_in};
 use super::tally::{Happened, Tally};
-use crate::oauth::access_token::SubjectType;
+use crate::oauth::access_token::Claims;
 use crate::oauth::api::SigningAlg;
 use crate::oauth::change::AuditEvent;
 use crate::oauth::client::{Client, GrantType};
@@ -95,7 +95,7 @@ impl Endpoint {
                 self.tally.add(known, Happened { reason: Some(error.fault()), ..Happened::plain(Count::TokensRefused) }, fresh.now);
             }
         })?;
-        self.noted(&client, issued.claims.sub_type, fresh).await;
+        self.noted(&client, &issued.claims, fresh).await;
         log::info!(endpoint = "token", client_id = client.client_id.as_str(), jti = issued.claims.jti; "token issued");
         Ok(response)
     }
@@ -189,8 +189,8 @@ impl Endpoint {
     }
 
     /// Counts the token, and notes the first use of a secret on a day: one write more, once a day.
-    async fn noted(&self, client: &AuthenticatedClient, principal: SubjectType, fresh: &Fresh) {
-        self.tally.add(Some(&client.client_id), Happened::plain(Count::TokensIssued.by(principal)), fresh.now);
+    async fn noted(&self, client: &AuthenticatedClient, claims: &Claims, fresh: &Fresh) {
+        self.tally.add(Some(&client.client_id), Happened { claims: Some(claims), ..Happened::plain(Count::TokensIssued) }, fresh.now);
         if let Some(secret_id) = client.secret_first_used_on(fresh.now)
             && let Err(error) = Box::pin(self.store.note_secret_use(client, secret_id, fresh.now)).await
         {

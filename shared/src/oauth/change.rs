@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access_token::SubjectType;
 use super::grant::GrantId;
 use super::ids::{ClientId, Name};
 use super::time::Timestamp;
@@ -56,6 +57,8 @@ impl AuditEvent {
             actor: actor.to_owned(),
             client_id: None,
             user_id: None,
+            sub: None,
+            sub_type: None,
             object: None,
             outcome: "done".to_owned(),
             reason: None,
@@ -71,7 +74,7 @@ pub struct AuditEvent {
     pub time: Timestamp,
     /// What: `client.created`, `token.revoked`, ...
     pub event: String,
-    /// Who: a client id, or `cli` for the command line under IAM, or `schedule`.
+    /// Who: a client id, a user id, or `cli` for the command line under IAM, or `schedule`.
     pub actor: String,
     /// The client that it happened to, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,12 @@ pub struct AuditEvent {
     /// The user that it happened to, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
+    /// Whose the token was that was issued or called with: a user's id or a client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// Which of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_type: Option<SubjectType>,
     /// What else it happened to: an Api's name, a key's, a token's `jti`, a secret's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,

@@ -205,10 +205,14 @@ impl Client {
         self.metadata.auth_method()
     }
 
+    /// The secrets that may be used at `now`.
+    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &StoredSecret> {
+        self.secrets.iter().filter(move |stored| stored.is_live(now))
+    }
+
     /// The live secret that `secret` is, if any. Every live secret is compared, so that time does not tell which one it was.
     pub fn live_secret(&self, secret: &ClientSecret, now: Timestamp) -> Option<&StoredSecret> {
-        let live = self.secrets.iter().filter(|stored| stored.is_live(now));
-        live.fold(None, |found, stored| if stored.matches(secret) { Some(stored) } else { found })
+        self.live_secrets(now).fold(None, |found, stored| if stored.matches(secret) { Some(stored) } else { found })
     }
 
     /// Whether `key` is one of its live anonymous keys. Every live key is compared, as for secrets.

@@ -1,9 +1,11 @@
 //! Client authentication (RFC 6749 §2.3): one method at a time, and always the one that the client registered.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::client::{Client, TokenEndpointAuthMethod};
+use super::client::{Client, MOST_SECRETS, TokenEndpointAuthMethod};
 use super::error::{ClientFault, TokenError};
 use super::form::{Form, decode};
 use super::ids::ClientId;
@@ -114,10 +116,12 @@ impl std::ops::Deref for AuthenticatedClient {
 /// # Errors
 /// `invalid_client`, the same for every reason; the work done does not tell an unknown client from a wrong secret.
 pub fn authenticate(credentials: &Credentials, client: Option<Client>, now: Timestamp) -> Result<AuthenticatedClient, TokenError> {
-    let Some(client) = client else {
-        decoy().matches(&credentials.secret);
-        return Err(TokenError::InvalidClient(ClientFault::Unknown));
-    };
+    // As many digests for everybody: for a client with one secret, with two, with none, and for one that does not exist.
+    let compared = client.as_ref().map_or(0, |client| client.live_secrets(now).count());
+    for _ in compared..MOST_SECRETS {
+        DECOY.matches(&credentials.secret);
+    }
+    let Some(client) = client else { return Err(TokenError::InvalidClient(ClientFault::Unknown)) };
     let used_secret = client.live_secret(&credentials.secret, now).map(|stored| stored.secret_id.clone());
     if client.auth_method() != credentials.method {
         return Err(TokenError::InvalidClient(ClientFault::OtherMethod));
@@ -131,17 +135,15 @@ pub fn authenticate(credentials: &Credentials, client: Option<Client>, now: Time
     Ok(AuthenticatedClient { client, used_secret })
 }
 
-/// A stored secret that nothing matches, so that an unknown client costs what a wrong secret costs.
-fn decoy() -> StoredSecret {
-    StoredSecret {
-        secret_id: String::new(),
-        salt: String::from("AAAAAAAAAAAAAAAAAAAAAA"),
-        digest: String::new(),
-        created_at: Timestamp::default(),
-        expires_at: None,
-        last_used_on: None,
-    }
-}
+/// A stored secret that nobody has, so that an unknown client costs what a wrong secret costs.
+static DECOY: LazyLock<StoredSecret> = LazyLock::new(|| StoredSecret {
+    secret_id: String::new(),
+    salt: "A".repeat(22),
+    digest: "A".repeat(43),
+    created_at: Timestamp::default(),
+    expires_at: None,
+    last_used_on: None,
+});
 
 #[cfg(test)]
 mod tests {
@@ -238,6 +240,32 @@ mod tests {
         assert_eq!(fault(check(&good, &public)), "client_authentication_method_not_registered");
         let empty_secret = parse(None, "client_id=c1&client_secret=").unwrap();
         assert!(check(&empty_secret, &public).is_ok(), "an empty parameter is an absent one (TE-10)");
+    }
+
+    #[test]
+    fn the_work_is_the_same_whoever_asks() {
+        // SE-04, CA-15: two digests, for an unknown client, a wrong secret, a right one, the second one, an expired one, and none at all
+        use super::super::secret::{ClientSecret, StoredSecret, digests_made};
+        use crate::oauth::fresh::Fresh;
+        let (one, secret) = client(serde_json::json!({}));
+        let (public, _) = client(serde_json::json!({"client_type": "public", "grant_types": ["authorization_code"]}));
+        let fresh = Fresh::new(NOW, [8; 32]);
+        let second = ClientSecret::generate(&fresh);
+        let mut two = one.clone();
+        two.secrets.push(StoredSecret::of(&second, None, &fresh));
+        let mut expired = one.clone();
+        expired.secrets[0].expires_at = Some(NOW);
+        let work = |secret: &str, client: Option<&Client>| {
+            let credentials = parse(Some(&header("c1", secret)), "").unwrap();
+            let before = digests_made();
+            let _ = authenticate(&credentials, client.cloned(), NOW);
+            digests_made() - before
+        };
+        for client in [None, Some(&one), Some(&two), Some(&expired), Some(&public), Some(&Client { secrets: Vec::new(), ..one.clone() })] {
+            for secret in [secret.expose(), second.expose(), "wrong", ""] {
+                assert_eq!(work(secret, client), 2, "{client:?}");
+            }
+        }
     }
 
     #[test]

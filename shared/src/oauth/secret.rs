@@ -139,6 +139,8 @@ impl StoredSecret {
 }
 
 fn salted(salt: &str, text: &str) -> hmac::Tag {
+    #[cfg(test)]
+    DIGESTS.set(DIGESTS.get() + 1);
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes()), text.as_bytes())
 }
 
@@ -146,6 +148,15 @@ fn salted(salt: &str, text: &str) -> hmac::Tag {
 /// (TE-27).
 fn has_256_bits(text: &str) -> bool {
     URL_SAFE_NO_PAD.decode(text).is_ok_and(|bits| bits.len() == 32)
+}
+
+#[cfg(test)]
+thread_local!(static DIGESTS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+/// How many digests of secrets this thread has made.
+#[cfg(test)]
+pub(crate) fn digests_made() -> usize {
+    DIGESTS.get()
 }
 
 /// An opaque access token: `gw_at_` and 43 characters, 256 bits, with no structure.

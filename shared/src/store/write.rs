@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, PutRequest, TransactWriteItem, Update, WriteRequest};
 
 use super::item::Item;
 use super::key::Key;
@@ -40,8 +40,11 @@ pub(crate) struct Transaction {
     on_failure: Vec<Commit>,
 }
 
-/// How often a transaction that met another one is tried again.
+/// How often a transaction that met another one is tried again, and what DynamoDB left unprocessed of a batch.
 const ATTEMPTS: u32 = 4;
+
+/// How many items DynamoDB takes in one batch.
+const BATCH: usize = 25;
 
 impl Transaction {
     pub(crate) fn put(mut self, table: &str, item: Item, expect: Expect) -> Result<Self, StoreError> {
@@ -164,6 +167,31 @@ impl Store {
     pub(crate) async fn put(&self, item: Item) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await.map_err(unavailable)?;
         Ok(())
+    }
+
+    /// Writes items, whatever was there, in as few round trips as there can be; where one fails, the others may be written.
+    pub(crate) async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut writes = Vec::with_capacity(items.len());
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            writes.push(WriteRequest::builder().put_request(put).build());
+        }
+        for batch in writes.chunks(BATCH) {
+            self.put_batch(batch.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_batch(&self, mut writes: Vec<WriteRequest>) -> Result<(), StoreError> {
+        for attempt in 0..ATTEMPTS {
+            let answer = self.client.batch_write_item().request_items(&self.table, writes).send().await.map_err(unavailable)?;
+            match answer.unprocessed_items.unwrap_or_default().remove(&self.table) {
+                Some(left) if !left.is_empty() => writes = left,
+                _ => return Ok(()),
+            }
+            tokio::time::sleep(Duration::from_millis(25 << attempt)).await;
+        }
+        Err(StoreError::Unavailable("items were left unprocessed".to_owned()))
     }
 }
 

@@ -262,3 +262,24 @@ async fn a_sign_in_is_on_record_without_its_secrets() {
             .contains("code=")
     );
 }
+
+#[tokio::test]
+async fn whoever_guesses_names_sees_the_same_round_trips() {
+    // SE-04, LO-06: an unknown name, a wrong password, a user without a password and one who is deactivated; at the page, and by the password grant
+    let server = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    server.fixtures().await;
+    let people = Box::pin(People::of(&server)).await;
+    let client = crate::browser::password_client(&server, json!({})).await;
+    crate::browser::user(&server, "erin", json!({"password": null})).await;
+    assert_eq!(server.post("/oauth2/token", &client, "grant_type=password&username=x&password=y").await.status(), 400);
+    let browser = &people.browser;
+    let page = browser.open(&server, &People::url(&[])).await;
+    for (username, password) in [("nobody", PASSWORD), ("alice", "wrong password"), ("erin", PASSWORD), ("dave", PASSWORD)] {
+        server.proxy.calls();
+        assert_eq!(tried(&server, browser, &page, username, password).await, 200, "{username}");
+        assert_eq!(server.proxy.calls(), "BatchGetItem 3, GetItem 1, TransactWriteItems 1", "{username}");
+        let form = format!("grant_type=password&username={username}&password={}", encoded(password));
+        assert_eq!(crate::http::outcome(&server.post("/oauth2/token", &client, &form).await), "400 invalid_grant", "{username}");
+        assert_eq!(server.proxy.calls(), "BatchGetItem 3, GetItem 1, TransactWriteItems 1", "{username}");
+    }
+}

@@ -23,14 +23,14 @@ impl Context<'_> {
         let realm = self.request.query("realm");
         if let Some(username) = self.request.query("username") {
             return match self.store().user_named(realm.unwrap_or("default"), username).await? {
-                Some(user) => Ok(page(vec![self.shown(user).await?], None)),
+                Some(user) => Ok(page(vec![shown(&user, &self.groups_of(&user.metadata.groups).await?)], None)),
                 None => Ok(page(Vec::new(), None)),
             };
         }
         let listed = self.store().list_users(self.cursor()?.as_deref(), self.limit()?).await?;
         let mut items = Vec::new();
         for user in listed.items.into_iter().filter(|user| realm.is_none_or(|realm| user.metadata.realm.as_str() == realm)) {
-            items.push(self.shown(user).await?);
+            items.push(shown(&user, &self.groups_of(&user.metadata.groups).await?));
         }
         Ok(page(items, listed.next))
     }
@@ -41,7 +41,7 @@ impl Context<'_> {
         let password = self.password(members.remove("password"))?;
         let metadata = body::read::<UserMetadata>(members, &MEMBERS)?.checked()?;
         self.must_exist(&metadata.roles).await?;
-        self.groups_must_exist(&metadata).await?;
+        let groups = self.groups_must_exist(&metadata).await?;
         let user = User {
             user_id: UserId::generate(self.fresh),
             metadata,
@@ -56,15 +56,14 @@ impl Context<'_> {
             Commit::Exists => return Err(Problem::Conflict("a user of this username exists in the realm".to_owned())),
             Commit::Stale => return Err(Problem::Conflict("a role or a group of the user is being deleted, try again".to_owned())),
         }
-        let version = user.version;
-        Ok(object(StatusCode::CREATED, &self.shown(user).await?, version))
+        Ok(object(StatusCode::CREATED, &shown(&user, &groups), user.version))
     }
 
     pub(super) async fn show_user(&self, id: &str) -> Result<Response, Problem> {
         self.caller.require("users.read")?;
         let user = self.find_user(id).await?;
-        let version = user.version;
-        Ok(object(StatusCode::OK, &self.shown(user).await?, version))
+        let groups = self.groups_of(&user.metadata.groups).await?;
+        Ok(object(StatusCode::OK, &shown(&user, &groups), user.version))
     }
 
     pub(super) async fn change_user(&self, id: &str) -> Result<Response, Problem> {
@@ -74,7 +73,7 @@ impl Context<'_> {
             None => None,
             given => Some(self.password(given)?),
         };
-        let user = self
+        let (user, groups) = self
             .changed_user(id, "user.changed", |user| {
                 let mut members = members(&user.metadata);
                 body::merge(&mut members, patch.clone());
@@ -90,8 +89,7 @@ impl Context<'_> {
                 Ok(User { metadata, ..user })
             })
             .await?;
-        let version = user.version;
-        Ok(object(StatusCode::OK, &self.shown(user).await?, version))
+        Ok(object(StatusCode::OK, &shown(&user, &groups), user.version))
     }
 
     pub(super) async fn delete_user(&self, id: &str) -> Result<Response, Problem> {
@@ -138,8 +136,14 @@ impl Context<'_> {
         Err(Problem::Unavailable("the consent kept changing".to_owned()))
     }
 
-    /// Reads a user, changes them and commits; again where somebody else was first.
-    pub(super) async fn changed_user(&self, id: &str, event: &str, change: impl Fn(User) -> Result<User, Problem>) -> Result<User, Problem> {
+    /// Reads a user, changes them and commits; again where somebody else was first. Gives the groups too: a read after the commit could fail
+    /// and deny what was done.
+    pub(super) async fn changed_user(
+        &self,
+        id: &str,
+        event: &str,
+        change: impl Fn(User) -> Result<User, Problem>,
+    ) -> Result<(User, Vec<Group>), Problem> {
         for _ in 0..ATTEMPTS {
             let was = self.find_user(id).await?;
             self.if_match(was.version)?;
@@ -147,12 +151,13 @@ impl Context<'_> {
             if changed.metadata.roles != was.metadata.roles {
                 self.must_exist(&changed.metadata.roles).await?;
             }
-            if changed.metadata.groups != was.metadata.groups {
-                self.groups_must_exist(&changed.metadata).await?;
-            }
+            let groups = match changed.metadata.groups == was.metadata.groups {
+                true => self.groups_of(&changed.metadata.groups).await?,
+                false => self.groups_must_exist(&changed.metadata).await?,
+            };
             let audit = self.user_audit(event, &changed.user_id);
             match self.store().change_user(UserChange::Replace(&changed, &was), &audit, self.fresh).await? {
-                Commit::Done => return Ok(User { version: changed.version + 1, ..changed }),
+                Commit::Done => return Ok((User { version: changed.version + 1, ..changed }, groups)),
                 Commit::Exists => return Err(Problem::Conflict("a user of this username exists in the realm".to_owned())),
                 Commit::Stale => {}
             }
@@ -181,7 +186,7 @@ impl Context<'_> {
         stored.map(Some).ok_or_else(|| Problem::Unavailable("the password could not be hashed".to_owned()))
     }
 
-    async fn groups_must_exist(&self, metadata: &UserMetadata) -> Result<(), Problem> {
+    async fn groups_must_exist(&self, metadata: &UserMetadata) -> Result<Vec<Group>, Problem> {
         let groups = self.groups_of(&metadata.groups).await?;
         let mut faults = Vec::new();
         for (at, name) in metadata.groups.iter().enumerate() {
@@ -193,7 +198,7 @@ impl Context<'_> {
                 Some(_) => {}
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+        if faults.is_empty() { Ok(groups) } else { Err(faults.into()) }
     }
 
     async fn groups_of(&self, names: &[Name]) -> Result<Vec<Group>, Problem> {
@@ -201,23 +206,20 @@ impl Context<'_> {
         let groups: Result<Vec<_>, _> = names.iter().filter_map(|name| found.group(name.as_str()).transpose()).collect();
         Ok(groups?)
     }
+}
 
-    /// A user as the admin API shows them: no password, nor a digest of one; `roles` with those of the groups.
-    async fn shown(&self, user: User) -> Result<Value, Problem> {
-        let groups = self.groups_of(&user.metadata.groups).await?;
-        let has_password = user.password.is_some();
-        let person = Person::new(user, &groups, false);
-        let user = &person.user;
-        let mut members = members(&user.metadata);
-        members.insert("user_id".to_owned(), user.user_id.as_str().into());
-        members.insert("own_roles".to_owned(), json!(user.metadata.roles));
-        members.insert("roles".to_owned(), json!(person.roles));
-        members.insert("has_password".to_owned(), has_password.into());
-        members.insert("created_at".to_owned(), user.created_at.rfc3339().into());
-        members.insert("updated_at".to_owned(), user.updated_at.rfc3339().into());
-        members.insert("version".to_owned(), json!(user.version));
-        Ok(Value::Object(members))
-    }
+/// A user as the admin API shows them: no password, nor a digest of one; `roles` with those of the groups.
+fn shown(user: &User, groups: &[Group]) -> Value {
+    let person = Person::new(user.clone(), groups, false);
+    let mut members = members(&user.metadata);
+    members.insert("user_id".to_owned(), user.user_id.as_str().into());
+    members.insert("own_roles".to_owned(), json!(user.metadata.roles));
+    members.insert("roles".to_owned(), json!(person.roles));
+    members.insert("has_password".to_owned(), user.password.is_some().into());
+    members.insert("created_at".to_owned(), user.created_at.rfc3339().into());
+    members.insert("updated_at".to_owned(), user.updated_at.rfc3339().into());
+    members.insert("version".to_owned(), json!(user.version));
+    Value::Object(members)
 }
 
 fn members(metadata: &UserMetadata) -> Map<String, Value> {

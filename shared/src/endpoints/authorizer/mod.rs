@@ -308,17 +308,16 @@ impl Endpoint {
         let claims = sight.and_then(Sight::claims);
         let client_id = claims.map(|claims| &claims.client_id);
         let api = api.map(|api| &api.metadata.name);
-        let count = |count: Count| claims.map_or(count, |claims| count.by(claims.sub_type));
         match closed {
             None if claims.is_none() => {
                 let of = sight.and_then(|sight| sight.client.as_deref()).map(|client| &client.client_id);
                 self.tally.add(of, Happened::plain(Count::CallsAnonymous), now);
             }
-            None => self.tally.add(client_id, Happened { api, ..Happened::plain(count(Count::CallsAllowed)) }, now),
+            None => self.tally.add(client_id, Happened { claims, api, ..Happened::plain(Count::CallsAllowed) }, now),
             Some(Closed::NoToken | Closed::NoKey) => self.tally.add(None, Happened::plain(Count::CallsDenied), now),
             Some(closed) => {
                 let reason = closed.code();
-                self.tally.add(client_id, Happened { count: count(Count::CallsDenied), api, reason: Some(reason) }, now);
+                self.tally.add(client_id, Happened { count: Count::CallsDenied, claims, api, reason: Some(reason) }, now);
                 log::info!(endpoint = "authorizer", client_id = client_id.map_or("-", |id| id.as_str()), reason = reason; "call refused");
             }
         }
