@@ -2,6 +2,7 @@
 
 mod authorize;
 mod codes;
+mod meetings;
 mod processes;
 mod races;
 mod refresh;

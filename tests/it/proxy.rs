@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// What happens to calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Fault {
     Garbage,
     /// The engine does it at once, and the answer comes half a second late.
     Late,
+    /// The engine does it at once, and the answer comes when the test lets it (`while_held`).
+    Held,
 }
 
 /// A running proxy.
@@ -44,6 +47,8 @@ pub struct Proxy {
     spared: AtomicUsize,
     lags: AtomicBool,
     pages: AtomicBool,
+    held: Notify,
+    released: Notify,
 }
 
 impl Proxy {
@@ -59,6 +64,8 @@ impl Proxy {
             spared: AtomicUsize::default(),
             lags: AtomicBool::default(),
             pages: AtomicBool::default(),
+            held: Notify::new(),
+            released: Notify::new(),
         });
         let serving = Arc::clone(&proxy);
         let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
@@ -92,6 +99,14 @@ impl Proxy {
     /// Stops injecting.
     pub fn heal(&self) {
         *self.fault.lock().unwrap() = None;
+    }
+
+    /// Does `meanwhile` once an answer is held, and lets that go.
+    pub async fn while_held<T>(&self, meanwhile: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), self.held.notified()).await.expect("an answer is held");
+        let done = meanwhile.await;
+        self.released.notify_one();
+        done
     }
 
     /// From now on, a read that does not ask for consistency, and every list, sees the oldest image there is: nothing is written yet.
@@ -162,7 +177,7 @@ impl Proxy {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
             }
-            Some(Fault::AnswerLost | Fault::Garbage | Fault::Late) | None => {}
+            Some(Fault::AnswerLost | Fault::Garbage | Fault::Late | Fault::Held) | None => {}
         }
         // An engine that deletes by its own clock would delete what the test's clock, which stands in the past, keeps alive.
         if operation == "UpdateTimeToLive" && self.keeps_expired_items {
@@ -195,6 +210,10 @@ impl Proxy {
         let body = body.collect().await.unwrap().to_bytes();
         if fault == Some(Fault::Late) {
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        if fault == Some(Fault::Held) {
+            self.held.notify_one();
+            self.released.notified().await;
         }
         match fault {
             Some(Fault::AnswerLost) => failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),

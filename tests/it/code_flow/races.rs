@@ -22,27 +22,24 @@ async fn at_once(nodes: [&Server; 2], count: usize, client: &str, form: &str) ->
     (outcomes, bodies)
 }
 
-fn redemption(code: &str) -> String {
+pub(super) fn redemption(code: &str) -> String {
     let (uri, verifier) = (crate::support::encoded(crate::browser::CALLBACK), crate::browser::VERIFIER);
     format!("grant_type=authorization_code&code={code}&redirect_uri={uri}&code_verifier={verifier}")
 }
 
 #[tokio::test]
 async fn of_two_who_redeem_a_code_at_once_one_wins_and_keeps_it() {
-    // 5.6 row 4, G-08, CC-01: the request that was slower with the same unused code is refused and ends nothing; a later one ends all.
+    // 5.6 row 4, G-08, CC-01: one of the two, whichever is faster; a later one ends all.
     let (a, people) = started().await;
     let b = a.another().await;
-    for round in 0..rounds(20) {
+    for round in 0..rounds(50) {
         let code = people.code(&a).await;
         let nodes = if round % 2 == 0 { [&a, &b] } else { [&b, &a] };
         let (outcomes, granted) = at_once(nodes, 2, &people.client, &redemption(&code)).await;
         assert_eq!(granted.len(), 1, "{round}: {outcomes:?}");
+        assert!(outcomes.contains(&"400 invalid_grant".to_owned()), "{round}: {outcomes:?}");
         let token = granted[0]["access_token"].as_str().unwrap();
-        let audit = json_of(&a.admin("GET", "/audit?client_id=c_code", Value::Null).await);
-        let met = !audit["items"].as_array().unwrap().iter().any(|event| event["event"] == "grant.revoked");
-        if met && round == 0 {
-            assert!(is_active(&b, &people.client, token).await, "{round}");
-        }
+        // Which of the two orders it was only `meetings` can know.
         assert_eq!(outcome(&people.redeem(&b, &code).await), "400 invalid_grant");
         assert!(!is_active(&a, &people.client, token).await, "{round}: the replay came later");
     }
@@ -53,13 +50,15 @@ async fn of_a_hundred_who_redeem_a_code_one_wins() {
     // CC-01, TE-20, TE-21
     let (a, people) = started().await;
     let b = a.another().await;
-    for round in 0..rounds(2) {
+    let (mut won, wanted) = (0, rounds(2));
+    for round in 0..wanted + 3 {
         let code = people.code(&a).await;
         let (outcomes, granted) = at_once([&a, &b], 100, &people.client, &redemption(&code)).await;
-        // On a machine that is busy with other tests the winner may be among those whose answer came too late.
+        // On a machine that is busy with other tests the table may not answer in time, the winner too: then it is asked once more.
         let was_too_much = outcomes.iter().any(|outcome| outcome.starts_with("503"));
         assert!(granted.len() == 1 || (granted.is_empty() && was_too_much), "{round}: {outcomes:?}");
         let Some(granted) = granted.first() else { continue };
+        won += 1;
         // Whoever saw the code unused has raced, and ends nothing.
         if is_active(&b, &people.client, granted["access_token"].as_str().unwrap()).await {
             assert_eq!(refreshed(&a, &people.client, granted["refresh_token"].as_str().unwrap(), "").await.0, "200", "{round}");
@@ -68,7 +67,11 @@ async fn of_a_hundred_who_redeem_a_code_one_wins() {
         assert_eq!(outcome(&people.redeem(&a, &code).await), "400 invalid_grant");
         assert!(!is_active(&b, &people.client, granted["access_token"].as_str().unwrap()).await);
         assert_eq!(refreshed(&b, &people.client, granted["refresh_token"].as_str().unwrap(), "").await.0, "400 invalid_grant");
+        if won == wanted {
+            break;
+        }
     }
+    assert_eq!(won, wanted);
 }
 
 #[tokio::test]
@@ -80,7 +83,11 @@ async fn of_a_hundred_who_refresh_all_get_the_same_successor_or_nothing() {
         let audit = json_of(&a.admin("GET", "/audit?client_id=c_code&limit=100", Value::Null).await);
         audit["items"].as_array().unwrap().iter().filter(|event| event["event"] == "grant.used").count()
     };
-    for (round, count) in (0..rounds(3)).map(|round| (round, if round == 0 { 100 } else { 10 })) {
+    let (mut large, wanted) = (0, rounds(3));
+    for (round, count) in (0..wanted).map(|round| (round, if round == 0 { 100 } else { 10 })).chain([(wanted, 100), (wanted + 1, 100)]) {
+        if round >= wanted && large > 0 {
+            break;
+        }
         let token = people.granted(&a).await.refresh_token;
         let before = used().await;
         let (outcomes, granted) = at_once([&a, &b], count, &people.client, &format!("grant_type=refresh_token&refresh_token={token}")).await;
@@ -88,6 +95,7 @@ async fn of_a_hundred_who_refresh_all_get_the_same_successor_or_nothing() {
         if granted.is_empty() {
             continue;
         }
+        large += usize::from(count == 100);
         assert!(!outcomes.contains(&"400 invalid_grant".to_owned()), "{outcomes:?}");
         let successor = granted[0]["refresh_token"].as_str().unwrap().to_owned();
         assert!(granted.iter().all(|tokens| tokens["refresh_token"] == json!(successor)), "{round}: the family has forked");
@@ -102,6 +110,7 @@ async fn of_a_hundred_who_refresh_all_get_the_same_successor_or_nothing() {
             assert!(!is_active(&b, &people.client, tokens["access_token"].as_str().unwrap()).await, "{round}");
         }
     }
+    assert!(large > 0, "of a hundred at once, none was ever served");
 }
 
 #[tokio::test]
@@ -111,14 +120,19 @@ async fn a_replay_that_meets_the_successor_ends_the_family() {
     let b = a.another().await;
     for round in 0..rounds(10) {
         let first = people.granted(&a).await;
-        let second = refreshed(&a, &people.client, &first.refresh_token, "").await.1;
-        let third = refreshed(&b, &people.client, &second, "").await.1;
+        let mut tokens = vec![first.access_token];
+        let mut renewed = async |node: &Server, token: &str| {
+            let given = json_of(&node.post("/oauth2/token", &people.client, &format!("grant_type=refresh_token&refresh_token={token}")).await);
+            tokens.push(given["access_token"].as_str().unwrap().to_owned());
+            given["refresh_token"].as_str().unwrap().to_owned()
+        };
+        let second = renewed(&a, &first.refresh_token).await;
+        let third = renewed(&b, &second).await;
         let nodes = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
         let forms = [&third, &first.refresh_token].map(|token| format!("grant_type=refresh_token&refresh_token={token}"));
         let (honest, replay) =
             tokio::join!(nodes.0.post("/oauth2/token", &people.client, &forms[0]), nodes.1.post("/oauth2/token", &people.client, &forms[1]));
         assert_eq!(outcome(&replay), "400 invalid_grant", "{round}");
-        let mut tokens = vec![first.access_token];
         if honest.status() == 200 {
             let given = json_of(&honest);
             tokens.push(given["access_token"].as_str().unwrap().to_owned());
@@ -217,12 +231,13 @@ async fn a_client_that_was_not_answered_may_ask_again() {
     let (status, next) = refreshed(&server, &people.client, &granted.refresh_token, "").await;
     assert_eq!(status, "200", "the retry of a refresh gets the one successor");
     assert_eq!(refreshed(&server, &people.client, &next, "").await.0, "200");
-    // A code that was used is used: the user is asked again, and nothing that was never shown lives.
+    // A code that was used is used: the user is asked again.
     let code = people.code(&server).await;
     server.proxy.inject(Fault::AnswerLost, "TransactWriteItems", usize::MAX);
     assert_eq!(outcome(&people.redeem(&server, &code).await), "503 temporarily_unavailable");
     server.proxy.heal();
     assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
+    assert_eq!(phase_of(&server, &code).await, "revoked", "nothing that was never shown lives");
     // Nothing was written: the code and the token are as they were.
     let (code, granted) = (people.code(&server).await, people.granted(&server).await);
     for fault in [Fault::Error, Fault::Throttle] {
@@ -240,6 +255,15 @@ async fn a_client_that_was_not_answered_may_ask_again() {
     assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
     assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, "200");
     assert!(is_active(&server, &people.client, &granted.access_token).await);
+}
+
+/// The phase of a code's grant, as it stands in the table.
+async fn phase_of(server: &Server, code: &str) -> String {
+    let grant_id = code.strip_prefix("gw_ac_").unwrap().split('.').next().unwrap();
+    let table: Value = serde_json::from_str(&server.dump().await).unwrap();
+    let is_it = |item: &&Value| item["pk"]["S"] == json!(format!("grant#{grant_id}"));
+    let doc = table["Items"].as_array().unwrap().iter().find(is_it).unwrap()["doc"]["S"].as_str().unwrap().to_owned();
+    serde_json::from_str::<Value>(&doc).unwrap()["phase"]["phase"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
