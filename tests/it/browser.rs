@@ -26,6 +26,12 @@ impl Browser {
         self.send(server, "GET", target, String::new()).await
     }
 
+    /// The same request by POST (OpenID Connect Core §3.1.2.1).
+    pub async fn post(&self, server: &Server, target: &str) -> Response {
+        let (path, form) = target.split_once('?').unwrap();
+        self.send(server, "POST", path, form.to_owned()).await
+    }
+
     /// Presses the button `action` of the form on `page`, with these fields filled in.
     pub async fn press(&self, server: &Server, page: &Response, action: &str, fields: &[(&str, &str)]) -> Response {
         let mut form: Vec<(String, String)> = ["request", "proof"].iter().map(|name| ((*name).to_owned(), field(page, name))).collect();

@@ -3,6 +3,7 @@
 mod authorize;
 mod codes;
 mod meetings;
+mod pages;
 mod processes;
 mod races;
 mod refresh;
