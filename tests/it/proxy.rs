@@ -23,6 +23,10 @@ pub enum Fault {
     Error,
     /// DynamoDB's throttling answer without asking the engine.
     Throttle,
+    /// DynamoDB's answer to a transaction whose first try is still under way.
+    InProgress,
+    /// DynamoDB's answer to a transaction with the token of another one.
+    Mismatch,
     /// Nothing is answered for longer than anybody waits.
     Silence,
     /// The engine does it, and the answer is lost.
@@ -101,9 +105,14 @@ impl Proxy {
         *self.fault.lock().unwrap() = None;
     }
 
+    /// Returns once an answer is held.
+    pub async fn holding(&self) {
+        tokio::time::timeout(Duration::from_secs(10), self.held.notified()).await.expect("an answer is held");
+    }
+
     /// Does `meanwhile` once an answer is held, and lets that go.
     pub async fn while_held<T>(&self, meanwhile: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_secs(10), self.held.notified()).await.expect("an answer is held");
+        self.holding().await;
         let done = meanwhile.await;
         self.released.notify_one();
         done
@@ -173,6 +182,8 @@ impl Proxy {
         match fault {
             Some(Fault::Error) => return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
             Some(Fault::Throttle) => return failed(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+            Some(Fault::InProgress) => return failed(StatusCode::BAD_REQUEST, "TransactionInProgressException"),
+            Some(Fault::Mismatch) => return failed(StatusCode::BAD_REQUEST, "IdempotentParameterMismatchException"),
             Some(Fault::Silence) => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");

@@ -174,7 +174,7 @@ async fn a_query_of_a_redirect_uri_is_kept_and_a_loopback_port_is_free() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_told_to_the_client() {
-    // AZ-11, AZ-12, AZ-14, AZ-16, AZ-18 (at once, and nobody is signed in), PK-02, PK-03, PK-04, PK-09, O-09, TE-14, TE-28
+    // AZ-11, AZ-12, AZ-14, AZ-16, AZ-18 (at once, and nobody is signed in), PK-02, PK-03, PK-04, PK-08 (no client is exempt), PK-09, O-09, TE-14, TE-28
     let (server, people) = started().await;
     let long = "s".repeat(4_097);
     let (short, other_length, longest, too_long) = (&CHALLENGE[1..], format!("{CHALLENGE}A"), "A".repeat(128), "A".repeat(129));
@@ -279,7 +279,7 @@ async fn parameters_that_nobody_knows_change_nothing() {
     let (path, form) = url.split_once('?').unwrap();
     assert_eq!(seen(&server.post(path, "", form).await), "sign-in");
     assert_eq!(server.post(path, "", &format!("{form}&x={}", "x".repeat(70_000))).await.status(), 413);
-    // AZ-13: of a GET the gateway in front (8 kB at API Gateway) has the say; here what nobody knows is not carried on.
+    // AZ-13: of a GET the gateway in front has the say; here what nobody knows is not carried on.
     let long = Browser::default().open(&server, &format!("{url}&x={}", "x".repeat(70_000))).await;
     assert!(seen(&long) == "sign-in" && long.body().len() < 10_000);
     // AZ-02: whoever is signed in gets by POST what they get by GET.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{is_active, refreshed, started, together};
-use crate::browser::{People, location, parameter};
+use crate::browser::{PASSWORD, People, location, parameter};
 use crate::http::outcome;
 use crate::support::{Fault, Server, json_of};
 
@@ -181,7 +181,7 @@ async fn a_request_is_allowed_once_however_often_the_button_is_pressed() {
     // AZ-29, CC-07, MI-06
     let (a, people) = started().await;
     let b = a.another().await;
-    let page = people.sign_in(&a, &People::url(&[]), "alice", crate::browser::PASSWORD).await;
+    let page = people.sign_in(&a, &People::url(&[]), "alice", PASSWORD).await;
     let pressed = together((0..20).map(|at| people.browser.press(if at % 2 == 0 { &a } else { &b }, &page, "approve", &[("allow", "read")]))).await;
     let codes: Vec<String> =
         pressed.iter().filter(|answer| answer.status() == 303).filter_map(|answer| parameter(&location(answer), "code")).collect();
@@ -267,23 +267,110 @@ async fn phase_of(server: &Server, code: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_transaction_that_is_still_under_way_is_waited_for() {
+    // CC-09: the SDK asks again with the same token. That a token was another transaction's can only be a fault: nothing is said to be done.
+    let (server, people) = started().await;
+    let granted = people.granted(&server).await;
+    let (form, revocation) =
+        (format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token), format!("token={}", granted.refresh_token));
+    for (fault, times, expected) in [
+        (Fault::InProgress, usize::MAX, "503 temporarily_unavailable"),
+        (Fault::Mismatch, 1, "503 temporarily_unavailable"),
+        (Fault::InProgress, 1, "200"),
+        (Fault::InProgress, 2, "200"),
+    ] {
+        let code = people.code(&server).await;
+        let inject = || server.proxy.inject(fault, "TransactWriteItems", times);
+        inject();
+        assert_eq!(outcome(&people.redeem(&server, &code).await), expected, "{fault:?} {times}");
+        inject();
+        assert_eq!(outcome(&server.post("/oauth2/token", &people.client, &form).await), expected, "{fault:?} {times}");
+        inject();
+        assert_eq!(people.browser.open(&server, &People::url(&[])).await.status(), if expected == "200" { 303 } else { 503 }, "{fault:?} {times}");
+        server.proxy.heal();
+        assert_eq!(phase_of(&server, &code).await, if expected == "200" { "active" } else { "code_issued" }, "{fault:?} {times}");
+        assert!(is_active(&server, &people.client, &granted.access_token).await);
+    }
+    server.proxy.inject(Fault::InProgress, "TransactWriteItems", 1);
+    assert_eq!(outcome(&server.post("/oauth2/revoke", &people.client, &revocation).await), "200");
+    assert!(!is_active(&server, &people.client, &granted.access_token).await);
+}
+
+/// What a process is killed in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    SignIn,
+    Approve,
+    Code,
+    Refresh,
+    Revoke,
+}
+
+#[tokio::test]
 async fn a_node_that_dies_between_two_calls_leaves_nothing_stuck() {
-    // CC-11, RT-05: at each call of a redemption and of a refresh the node is gone; another one takes the client's retry.
+    // CC-11, RT-05: at each call of each flow the node is gone; another one takes the client's retry.
     let (server, people) = started().await;
     people.code(&server).await;
-    for spared in 0..4 {
-        let dying = server.another().await;
-        let (code, granted) = (people.code(&server).await, people.granted(&server).await);
-        dying.proxy.inject_after(spared, Fault::Silence, "", usize::MAX);
-        let refresh = format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token);
-        let soon = std::time::Duration::from_millis(400);
-        // Dropped in the middle, as a process that is killed drops it.
-        let _ = tokio::time::timeout(soon, people.redeem(&dying, &code)).await;
-        dying.proxy.inject_after(spared, Fault::Silence, "", usize::MAX);
-        let rotated = tokio::time::timeout(soon, dying.post("/oauth2/token", &people.client, &refresh)).await;
-        assert!(["200", "400 invalid_grant"].contains(&outcome(&people.redeem(&server, &code).await).as_str()), "{spared}");
-        let (status, next) = refreshed(&server, &people.client, &granted.refresh_token, "").await;
-        assert_eq!(status, "200", "{spared}: {}", rotated.is_ok());
-        assert_eq!(refreshed(&server, &people.client, &next, "").await.0, "200", "{spared}");
+    let write = People::url(&[("scope", "https://orders.example/write")]);
+    for flow in [Flow::SignIn, Flow::Approve, Flow::Code, Flow::Refresh, Flow::Revoke] {
+        let mut place = 0;
+        loop {
+            let dying = server.another().await;
+            let (code, granted) = (people.code(&server).await, people.granted(&server).await);
+            if flow == Flow::Approve {
+                // So that there is something to allow.
+                assert_eq!(server.admin("DELETE", &format!("/users/{}/grants/c_code", people.alice), Value::Null).await.status(), 204);
+            }
+            let visitor = People { alice: people.alice.clone(), client: people.client.clone(), ..People::default() };
+            let page = match flow {
+                Flow::Approve => visitor.sign_in(&server, &write, "alice", PASSWORD).await,
+                _ => visitor.browser.open(&server, &write).await,
+            };
+            let form = match flow {
+                Flow::Code => redemption(&code),
+                _ => format!("grant_type=refresh_token&refresh_token={}", granted.refresh_token),
+            };
+            let revocation = format!("token={}", granted.refresh_token);
+            let asked = async |node: &Server| match flow {
+                Flow::SignIn => visitor.browser.press(node, &page, "sign_in", &[("username", "alice"), ("password", PASSWORD)]).await,
+                Flow::Approve => visitor.browser.press(node, &page, "approve", &[("allow", "write")]).await,
+                Flow::Code | Flow::Refresh => node.post("/oauth2/token", &people.client, &form).await,
+                Flow::Revoke => node.post("/oauth2/revoke", &people.client, &revocation).await,
+            };
+            // The call is done and its answer never read: dropped in the middle, as a process that is killed drops it.
+            dying.proxy.inject_after(place, Fault::Held, "", 1);
+            let was_killed = tokio::select! {
+                _ = asked(&dying) => false,
+                () = dying.proxy.holding() => true,
+            };
+            let context = format!("{flow:?} {place}");
+            let again = asked(&server).await;
+            let said = outcome(&again);
+            match flow {
+                Flow::SignIn => assert_eq!(said, "303", "{context}"),
+                Flow::Approve => assert!(["303", "400"].contains(&said.as_str()), "{context}: {said}"),
+                // A code that gave something to nobody gives nothing to anybody.
+                Flow::Code => {
+                    assert!(["200", "400 invalid_grant"].contains(&said.as_str()), "{context}: {said}");
+                    assert_eq!(phase_of(&server, &code).await, if said == "200" { "active" } else { "revoked" }, "{context}");
+                }
+                Flow::Refresh => {
+                    assert_eq!(said, "200", "{context}");
+                    let next = json_of(&again)["refresh_token"].as_str().unwrap().to_owned();
+                    assert_eq!(refreshed(&server, &people.client, &next, "").await.0, "200", "{context}");
+                }
+                Flow::Revoke => {
+                    assert_eq!(said, "200", "{context}");
+                    assert!(!is_active(&server, &people.client, &granted.access_token).await, "{context}");
+                }
+            }
+            // Whoever begins again gets what they asked for.
+            visitor.code_of(&server, &[("scope", "https://orders.example/write")]).await;
+            if !was_killed {
+                break;
+            }
+            place += 1;
+        }
+        assert!(place >= 2, "{flow:?} was killed at {place} calls");
     }
 }
