@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -53,6 +53,8 @@ pub struct Proxy {
     pages: AtomicBool,
     held: Notify,
     released: Notify,
+    /// Which call is held, and what its answer is: if the SDK does not wait so long and repeats the call, that is still the answer.
+    held_answer: Mutex<Option<(HeaderValue, StatusCode, Bytes)>>,
 }
 
 impl Proxy {
@@ -70,6 +72,7 @@ impl Proxy {
             pages: AtomicBool::default(),
             held: Notify::new(),
             released: Notify::new(),
+            held_answer: Mutex::default(),
         });
         let serving = Arc::clone(&proxy);
         let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
@@ -171,6 +174,12 @@ impl Proxy {
 
     async fn pass(&self, request: axum::extract::Request) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        let invocation = parts.headers.get("amz-sdk-invocation-id").cloned();
+        let held = self.held_answer.lock().unwrap().clone();
+        if let Some((_, status, body)) = held.filter(|(held, ..)| invocation.as_ref() == Some(held)) {
+            self.released.notified().await;
+            return Response::builder().status(status).header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap();
+        }
         let target = parts.headers.get("x-amz-target").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         *self.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
@@ -223,6 +232,7 @@ impl Proxy {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         if fault == Some(Fault::Held) {
+            *self.held_answer.lock().unwrap() = invocation.map(|invocation| (invocation, parts.status, body.clone()));
             self.held.notify_one();
             self.released.notified().await;
         }
