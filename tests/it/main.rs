@@ -4,6 +4,7 @@ mod admin;
 mod admin_clients;
 mod admin_objects;
 mod agreement;
+mod answers;
 mod authorizer;
 mod authorizer_events;
 mod basic;

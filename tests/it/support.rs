@@ -160,7 +160,7 @@ impl Server {
         };
         let response = Box::pin(self.functions.answer(request, self.fresh())).await;
         if shared::routes::is_ours(path) {
-            crate::http::check(method, target, &response);
+            crate::answers::check(method, target, &response);
         }
         response
     }
