@@ -1,5 +1,5 @@
-//! Everything that is known of a presented token, read in one round trip: the basis of introspection, revocation, the admin API and
-//! the authorizer's first sight of a token.
+//! Everything that is known of a presented token, read in one round trip: the basis of introspection, revocation, diagnosis and the admin
+//! API. (The authorizer reads only what it does not remember: `authorizer/mod.rs`.)
 
 use std::sync::Arc;
 

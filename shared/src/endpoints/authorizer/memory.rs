@@ -262,7 +262,7 @@ impl Memory {
         self.state().clients.get(client_id).map(Arc::clone)
     }
 
-    /// What a client that is about to be read is to be remembered under.
+    /// What is about to be read is to be remembered under this.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
@@ -295,9 +295,12 @@ impl Memory {
         self.state().proofs.get(digest).filter(|proof| now < proof.until && now >= proof.seen.claims.iat).cloned()
     }
 
-    /// Remembers that a password was right.
-    pub fn prove(&self, digest: &[u8], proof: Proof) {
+    /// Remembers that a password was right, unless the feed told of a change while it was being looked at.
+    pub fn prove(&self, generation: u64, digest: &[u8], proof: Proof) {
         let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
         if state.proofs.len() >= MOST_PROOFS {
             state.proofs.clear();
         }
