@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::api::{Apis, LONGEST_TOKEN_LIFE};
 use super::client::{ClientMetadata, ClientType, GrantType, TokenEndpointAuthMethod};
-use super::privilege::repeated;
+use super::privilege::{MOST_ROLES, repeated};
 use super::scope::is_scope_token;
 
 /// One fault of a request body: where, and what to do (`errors` of RFC 9457 problems).
@@ -69,9 +69,9 @@ impl ClientMetadata {
         if repeated(&self.roles) {
             faults.push(Invalid::new("/roles", "names a role twice"));
         }
-        for (pointer, count) in [("/roles", self.roles.len()), ("/tags", self.tags.len())] {
-            if count > 50 {
-                faults.push(Invalid::new(pointer, "must be at most 50"));
+        for (pointer, count, most) in [("/roles", self.roles.len(), MOST_ROLES), ("/tags", self.tags.len(), 50)] {
+            if count > most {
+                faults.push(Invalid::new(pointer, format!("must be at most {most}")));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::Name;
-use crate::oauth::privilege::repeated;
+use crate::oauth::privilege::{MOST_ROLES, repeated};
 use crate::oauth::registration::Invalid;
 use crate::oauth::user::{Group, GroupMetadata};
 use crate::store::{Assignee, Commit, GroupChange, Key};
@@ -163,8 +163,8 @@ impl Context<'_> {
 
 fn read(members: Map<String, Value>) -> Result<GroupMetadata, Problem> {
     let metadata: GroupMetadata = body::read(members, &MEMBERS)?;
-    let is_right = metadata.roles.len() <= 40 && !repeated(&metadata.roles);
-    if is_right { Ok(metadata) } else { Err(vec![Invalid::new("/roles", "must be at most 40, each once")].into()) }
+    let is_right = metadata.roles.len() <= MOST_ROLES && !repeated(&metadata.roles);
+    if is_right { Ok(metadata) } else { Err(vec![Invalid::new("/roles", format!("must be at most {MOST_ROLES}, each once"))].into()) }
 }
 
 fn members(metadata: &GroupMetadata) -> Map<String, Value> {
