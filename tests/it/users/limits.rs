@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{changes, refused, seen};
-use crate::browser::{CALLBACK, user};
-use crate::support::Server;
+use crate::browser::{CALLBACK, People, user};
+use crate::support::{Server, json_of};
 
 /// `count` names that begin with `prefix`.
 fn names(prefix: &str, count: usize) -> Vec<String> {
@@ -49,5 +49,61 @@ async fn the_largest_change_of_each_object_is_one_transaction() {
     // The uses were counted: what nobody names any more can go, what is named cannot.
     for (path, status) in [("/roles/old00", 204), ("/groups/old00", 204), ("/roles/new00", 409), ("/groups/new00", 409)] {
         assert_eq!(server.admin("DELETE", path, Value::Null).await.status(), status, "{path}");
+    }
+}
+
+/// All items of a list, page by page.
+async fn walk(server: &Server, path: &str, limit: usize) -> Vec<Value> {
+    let (mut found, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = seen(server, &format!("{path}?limit={limit}{next}")).await;
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= limit, "{page}");
+        found.extend(items.iter().cloned());
+        let Some(cursor) = page["next_cursor"].as_str() else { break found };
+        next = format!("&cursor={cursor}");
+    }
+}
+
+#[tokio::test]
+async fn assignments_and_grants_are_paged_as_other_lists_are() {
+    // CONTRACT 3
+    let server = Server::start().await;
+    server.fixtures().await;
+    let people = Box::pin(People::of(&server)).await;
+    changes(&server, "PUT", "/clients/c_code/assignments/groups/clerks", Value::Null).await;
+    let erin = user(&server, "erin", json!({})).await;
+    changes(&server, "PUT", &format!("/clients/c_code/assignments/users/{erin}"), Value::Null).await;
+    let consents = ["~app", "a", "b", "zz~"];
+    for client in consents {
+        server
+            .client(client, json!({"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK], "realm": "staff"}))
+            .await;
+        changes(&server, "PUT", &format!("/clients/{client}/assignments/users/{}", people.alice), Value::Null).await;
+        people.code_of(&server, &[("client_id", client)]).await;
+    }
+    let mut users = [people.alice.clone(), erin];
+    users.sort_unstable();
+    let assigned = [json!({"group": "clerks"}), json!({"user_id": users[0]}), json!({"user_id": users[1]})];
+    let grants = format!("/users/{}/grants", people.alice);
+    for limit in [1, 2, 3, 100] {
+        assert_eq!(walk(&server, "/clients/c_code/assignments", limit).await, assigned, "{limit}");
+        let ids: Vec<Value> = walk(&server, &grants, limit).await.into_iter().map(|grant| grant["client_id"].clone()).collect();
+        assert_eq!(ids, ["a", "b", "zz~", "~app"], "{limit}");
+    }
+    for path in ["/clients/c_code/assignments", &grants] {
+        for (query, pointer) in [("limit=0", "?limit"), ("limit=101", "?limit"), ("cursor=%20", "?cursor")] {
+            assert_eq!(refused(&server, "GET", &format!("{path}?{query}"), Value::Null).await, (400, vec![pointer.to_owned()]), "{path} {query}");
+        }
+    }
+    // What a deleted client was allowed is listed, and can be withdrawn.
+    changes(&server, "DELETE", "/clients/~app", Value::Null).await;
+    assert_eq!(walk(&server, &grants, 100).await.len(), 4);
+    for _ in 0..2 {
+        changes(&server, "DELETE", &format!("{grants}/~app"), Value::Null).await;
+        assert_eq!(walk(&server, &grants, 2).await.len(), 3);
+    }
+    for (path, status) in [(format!("{grants}/nobody"), 404), (format!("{grants}/a%20b"), 404)] {
+        assert_eq!(server.admin("DELETE", &path, Value::Null).await.status(), status, "{path}");
     }
 }

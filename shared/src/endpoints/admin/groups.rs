@@ -115,7 +115,8 @@ impl Context<'_> {
             Assignee::User(user_id) => json!({"user_id": user_id}),
             Assignee::Group(name) => json!({"group": name}),
         };
-        Ok(page(self.store().assignments(&client).await?.into_iter().map(shown).collect(), None))
+        let listed = self.store().list_assignments(&client, self.cursor()?.as_deref(), self.limit()?).await?;
+        Ok(page(listed.items.into_iter().map(shown).collect(), listed.next))
     }
 
     pub(super) async fn assign(&self, id: &str, kind: &str, name: &str) -> Result<Response, Problem> {

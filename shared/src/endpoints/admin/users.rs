@@ -9,7 +9,7 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
-use crate::oauth::ids::Name;
+use crate::oauth::ids::{ClientId, Name};
 use crate::oauth::password::{Password, StoredPassword};
 use crate::oauth::registration::Invalid;
 use crate::oauth::sign_in::Consent;
@@ -113,24 +113,30 @@ impl Context<'_> {
     pub(super) async fn list_grants(&self, id: &str) -> Result<Response, Problem> {
         self.caller.require("users.read")?;
         let user = self.find_user(id).await?;
-        let consents = self.store().consents(&user.user_id).await?.into_iter().filter(|consent| !consent.scopes.is_empty());
+        let listed = self.store().list_consents(&user.user_id, self.cursor()?.as_deref(), self.limit()?).await?;
+        // What was withdrawn stays in the table with no scope.
+        let consents = listed.items.into_iter().filter(|consent| !consent.scopes.is_empty());
         let shown = |consent: Consent| json!({"client_id": consent.client_id, "scopes": consent.scopes, "allowed_at": consent.at.rfc3339()});
-        Ok(page(consents.map(shown).collect(), None))
+        Ok(page(consents.map(shown).collect(), listed.next))
     }
 
-    /// Withdraws what a user has allowed a client: its tokens are dead, and it has to ask again (G-19).
+    /// Withdraws what a user has allowed a client, also one that was deleted: its tokens are dead, and it has to ask again (G-19).
     pub(super) async fn withdraw_grants(&self, id: &str, client: &str) -> Result<Response, Problem> {
         self.caller.require("users.write")?;
         let user = self.find_user(id).await?;
-        let (client, _) = self.find_client(client).await?;
+        let client_id = ClientId::parse(client).ok_or(Problem::NotFound)?;
+        let consent = Key::Consent { user_id: &user.user_id, client: &client_id };
+        let found = self.store().batch().with(Key::Client(&client_id)).with(consent).read().await?;
+        let of_client = found.client(&client_id)?.map(|client| client.created_at);
+        let of_consent = found.consent(&user.user_id, &client_id)?.map(|consent| consent.client_since);
         let consent = Consent {
-            client_id: client.client_id.clone(),
-            client_since: client.created_at,
+            client_id: client_id.clone(),
+            client_since: of_client.or(of_consent).ok_or(Problem::NotFound)?,
             scopes: BTreeSet::new(),
             at: self.fresh.now,
             withdrawn_before: Some(self.fresh.now.plus(1)),
         };
-        let audit = AuditEvent { client_id: Some(client.client_id), ..self.user_audit("grants.withdrawn", &user.user_id) };
+        let audit = AuditEvent { client_id: Some(client_id), ..self.user_audit("grants.withdrawn", &user.user_id) };
         self.store().withdraw(&user.user_id, &consent, &audit, self.fresh).await?;
         Ok(respond::empty(StatusCode::NO_CONTENT))
     }
