@@ -107,3 +107,28 @@ async fn assignments_and_grants_are_paged_as_other_lists_are() {
         assert_eq!(server.admin("DELETE", &path, Value::Null).await.status(), status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_page_of_users_is_two_reads_and_one_for_all_their_groups() {
+    let server = Server::start().await;
+    server.roles(&["clerk", "boss"]).await;
+    let groups = names("g", 110);
+    for name in &groups {
+        let role = if name == "g07" { "boss" } else { "clerk" };
+        server.create("/groups", json!({"name": name, "realm": "staff", "roles": [role]})).await;
+    }
+    for at in 0..6 {
+        user(&server, &format!("u{at}"), json!({"groups": groups[at * 18..(at + 1) * 18]})).await;
+    }
+    let token = server.admin_token().await;
+    server.proxy.calls();
+    let page = json_of(&server.get("/admin/v1/users?limit=100", &token).await);
+    // The token's record; the list; the users; 108 groups, of which a read takes a hundred.
+    assert_eq!(server.proxy.calls(), "BatchGetItem 4, Query 1");
+    for shown in page["items"].as_array().unwrap() {
+        let expected = if shown["username"] == "u0" { json!(["boss", "clerk"]) } else { json!(["clerk"]) };
+        assert_eq!(shown["roles"], expected, "{shown}");
+        assert_eq!(seen(&server, &format!("/users/{}", shown["user_id"].as_str().unwrap())).await, *shown);
+    }
+    assert_eq!(page["items"].as_array().unwrap().len(), 6);
+}
