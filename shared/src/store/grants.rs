@@ -38,10 +38,7 @@ impl Store {
         let item = ItemBuilder::new(Key::Consent { user_id, client: &consent.client_id }).doc(consent)?.build();
         let transaction = Transaction::default().put(&self.table, item, Expect::Anything)?;
         let changed = Changed::User { user_id: user_id.clone() };
-        match self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact_in_any_case(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }
 
     /// Changes a grant that is still as it was read, and writes the record of the token that goes with the change.

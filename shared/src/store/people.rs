@@ -191,10 +191,7 @@ impl Store {
             Assignee::User(user_id) => Changed::User { user_id: user_id.clone() },
             Assignee::Group(name) => Changed::Group { name: name.clone() },
         };
-        match self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact_in_any_case(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }
 
     /// Who is assigned to a client, from after the place `after`.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -43,6 +44,14 @@ pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&s
         let detail = error.into_inner().to_string().replace("expected u64", "expected a whole number");
         vec![Invalid::new(pointer, detail)].into()
     })
+}
+
+/// The members of an object as it is stored.
+pub(super) fn members(object: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(object) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
 }
 
 /// Refuses members of the object at the pointer `at` that are not `known`.

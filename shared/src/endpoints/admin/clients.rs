@@ -1,7 +1,7 @@
 //! `/admin/v1/clients`.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::respond::{self, Response};
 use super::problem::Problem;
@@ -97,7 +97,7 @@ impl Context<'_> {
         let (client, _) = self
             .changed_client(id, ("client.changed", None), |client, apis| {
                 self.guard_admin_scopes(&client.metadata.scopes)?;
-                let mut members = metadata_members(&client.metadata);
+                let mut members = body::members(&client.metadata);
                 body::merge(&mut members, patch.clone());
                 let known = MEMBERS.iter().filter(|name| **name != "client_id").copied().collect::<Vec<_>>();
                 let mut metadata = body::read::<ClientMetadata>(members, &known)?;
@@ -204,7 +204,7 @@ impl Context<'_> {
 
     /// A client as the admin API shows it: no secret, nor a digest of one.
     fn shown_client(&self, client: &Client) -> Value {
-        let mut members = metadata_members(&client.metadata);
+        let mut members = body::members(&client.metadata);
         // What whoever configures the client needs to know of this server (M-15).
         members.insert("token_endpoint".to_owned(), format!("{}/oauth2/token", self.endpoint.evidence.keyring.issuer().as_str()).into());
         members.insert("client_id".to_owned(), client.client_id.as_str().into());
@@ -222,11 +222,4 @@ fn given_id(given: &Value) -> Result<ClientId, Problem> {
         return Err(vec![Invalid::new("/client_id", "has the form of a user's id")].into());
     }
     id.ok_or_else(|| vec![Invalid::new("/client_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")].into())
-}
-
-fn metadata_members(metadata: &ClientMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
 }

@@ -49,7 +49,7 @@ impl Context<'_> {
         for _ in 0..ATTEMPTS {
             let was = self.find_group(name).await?;
             self.if_match(was.version)?;
-            let mut merged = members(&was.metadata);
+            let mut merged = body::members(&was.metadata);
             body::merge(&mut merged, patch.clone());
             let metadata = read(merged)?;
             if (&metadata.name, &metadata.realm) != (&was.metadata.name, &was.metadata.realm) {
@@ -168,15 +168,8 @@ fn read(members: Map<String, Value>) -> Result<GroupMetadata, Problem> {
     if is_right { Ok(metadata) } else { Err(vec![Invalid::new("/roles", format!("must be at most {MOST_ROLES}, each once"))].into()) }
 }
 
-fn members(metadata: &GroupMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
-}
-
 fn shown(group: &Group) -> Value {
-    let mut members = members(&group.metadata);
+    let mut members = body::members(&group.metadata);
     members.insert("created_at".to_owned(), group.created_at.rfc3339().into());
     members.insert("updated_at".to_owned(), group.updated_at.rfc3339().into());
     members.insert("version".to_owned(), json!(group.version));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::respond::{self, Response};
 use super::problem::Problem;
@@ -75,7 +75,7 @@ impl Context<'_> {
         };
         let user = self
             .changed_user(id, "user.changed", |user| {
-                let mut members = members(&user.metadata);
+                let mut members = body::members(&user.metadata);
                 body::merge(&mut members, patch.clone());
                 let metadata = body::read::<UserMetadata>(members, &MEMBERS)?.checked()?;
                 if metadata.realm != user.metadata.realm {
@@ -227,7 +227,7 @@ fn shown(user: User, groups: &[Group]) -> Value {
     let has_password = user.password.is_some();
     let person = Person::new(user, groups, false);
     let user = &person.user;
-    let mut members = members(&user.metadata);
+    let mut members = body::members(&user.metadata);
     members.insert("user_id".to_owned(), user.user_id.as_str().into());
     members.insert("own_roles".to_owned(), json!(user.metadata.roles));
     members.insert("roles".to_owned(), json!(person.roles));
@@ -236,11 +236,4 @@ fn shown(user: User, groups: &[Group]) -> Value {
     members.insert("updated_at".to_owned(), user.updated_at.rfc3339().into());
     members.insert("version".to_owned(), json!(user.version));
     Value::Object(members)
-}
-
-fn members(metadata: &UserMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
 }
