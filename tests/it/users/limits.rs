@@ -76,9 +76,7 @@ async fn assignments_and_grants_are_paged_as_other_lists_are() {
     changes(&server, "PUT", &format!("/clients/c_code/assignments/users/{erin}"), Value::Null).await;
     let consents = ["~app", "a", "b", "zz~"];
     for client in consents {
-        server
-            .client(client, json!({"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK], "realm": "staff"}))
-            .await;
+        server.client(client, json!({"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK], "realm": "staff"})).await;
         changes(&server, "PUT", &format!("/clients/{client}/assignments/users/{}", people.alice), Value::Null).await;
         people.code_of(&server, &[("client_id", client)]).await;
     }

@@ -193,7 +193,7 @@ impl Context<'_> {
         Ok((client, found))
     }
 
-    /// Nobody makes, changes or gets a secret of a client that may do more than they may themselves.
+    /// Nobody makes, changes, assigns users to or gets a secret of a client that may do more than they may themselves.
     pub(super) fn guard_admin_scopes(&self, scopes: &[String]) -> Result<(), Problem> {
         let beyond = |full: &&String| full.strip_prefix(ADMIN_AUDIENCE).is_some_and(|value| !self.caller.holds(value));
         match scopes.iter().find(beyond) {

@@ -122,6 +122,7 @@ impl Context<'_> {
     pub(super) async fn assign(&self, id: &str, kind: &str, name: &str) -> Result<Response, Problem> {
         self.caller.require("clients.write")?;
         let (client, _) = self.find_client(id).await?;
+        self.guard_admin_scopes(&client.metadata.scopes)?;
         let (assignee, group) = self.assignee(kind, name).await?;
         let audit = self.assignment_audit("client.assigned", id, &assignee);
         self.store().assign(&client, &assignee, group.as_ref(), &audit, self.fresh).await?;
@@ -131,6 +132,7 @@ impl Context<'_> {
     pub(super) async fn unassign(&self, id: &str, kind: &str, name: &str) -> Result<Response, Problem> {
         self.caller.require("clients.write")?;
         let (client, _) = self.find_client(id).await?;
+        self.guard_admin_scopes(&client.metadata.scopes)?;
         let (assignee, _) = self.assignee(kind, name).await?;
         let audit = self.assignment_audit("client.unassigned", id, &assignee);
         self.store().unassign(&client, &assignee, &audit, self.fresh).await?;
