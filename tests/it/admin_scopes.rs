@@ -3,7 +3,8 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use crate::browser::People;
+use crate::browser::{CALLBACK, People};
+use crate::http::outcome;
 use crate::support::{Server, json_of, shown};
 
 #[tokio::test]
@@ -44,4 +45,32 @@ async fn nobody_is_assigned_to_a_client_by_somebody_who_may_do_less_than_it() {
         x-content-type-options: nosniff
 
         {"detail":"the client has or would have the scope urn:gatewright:admin:keys.write, which the access token lacks","status":403,"title":"Forbidden","type":"about:blank"}"#]].assert_eq(&shown(&call("PUT", "/clients/strong/assignments/groups/clerks").await));
+}
+
+#[tokio::test]
+async fn no_client_has_admin_scopes_and_users() {
+    let server = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    server.fixtures().await;
+    let scopes = json!(["https://orders.example/read", "urn:gatewright:admin:users.read"]);
+    for grant in ["authorization_code", "password"] {
+        let body = json!({"client_name": "console", "grant_types": [grant, "client_credentials"], "redirect_uris": [CALLBACK], "scopes": scopes});
+        let refused = server.admin("POST", "/clients", body).await;
+        assert_eq!(json_of(&refused)["errors"][0]["pointer"], "/scopes/1", "{grant}: {}", shown(&refused));
+    }
+    // Neither later, by its grants or by its scopes.
+    server.client("robot", json!({"scopes": scopes})).await;
+    server.client("app", json!({"grant_types": ["authorization_code"], "redirect_uris": [CALLBACK]})).await;
+    let users = json!({"grant_types": ["authorization_code"], "redirect_uris": [CALLBACK]});
+    for (path, patch) in [("/clients/robot", users), ("/clients/app", json!({"scopes": scopes}))] {
+        assert_eq!(outcome(&server.admin("PATCH", path, patch).await), "400", "{path}");
+        assert_eq!(json_of(&server.admin("GET", path, Value::Null).await)["version"], 1, "{path}");
+    }
+    expect![[r#"
+        400 Bad Request
+        cache-control: no-store
+        content-type: application/problem+json
+        pragma: no-cache
+        x-content-type-options: nosniff
+
+        {"detail":"the request has faults, see errors","errors":[{"detail":"is an admin scope, which is for clients that act for themselves: make another client with client_credentials for it","pointer":"/scopes/1"}],"status":400,"title":"Bad Request","type":"about:blank"}"#]].assert_eq(&shown(&server.admin("PATCH", "/clients/app", json!({"scopes": scopes})).await));
 }
