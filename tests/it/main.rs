@@ -3,6 +3,7 @@
 mod admin;
 mod admin_clients;
 mod admin_objects;
+mod admin_scopes;
 mod agreement;
 mod authorizer;
 mod authorizer_events;

@@ -2,6 +2,7 @@
 
 mod access;
 mod feed;
+mod limits;
 mod objects;
 
 use serde_json::{Value, json};

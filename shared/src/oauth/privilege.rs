@@ -191,9 +191,9 @@ impl PrivilegeMetadata {
                 faults.push(Invalid::new(format!("/routes/{at}/methods"), "must name methods, each once; left out, it is any method"));
             }
         }
-        for (pointer, count) in [("/roles", self.roles.len()), ("/scopes", self.scopes.len())] {
-            if count > 50 {
-                faults.push(Invalid::new(pointer, "must be at most 50"));
+        for (pointer, count, most) in [("/roles", self.roles.len(), MOST_ROLES), ("/scopes", self.scopes.len(), 50)] {
+            if count > most {
+                faults.push(Invalid::new(pointer, format!("must be at most {most}")));
             }
         }
         if repeated(&self.roles) {
@@ -232,6 +232,12 @@ impl PrivilegeMetadata {
         faults.is_empty()
     }
 }
+
+/// The most roles that a client, a group or a privilege has.
+///
+/// INVARIANT: a change of all of them is one transaction, with a write for each role that goes, for each that comes, and for what else changes
+/// with the object; DynamoDB takes a hundred.
+pub(crate) const MOST_ROLES: usize = 30;
 
 /// Whether a list names something twice.
 pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> bool {

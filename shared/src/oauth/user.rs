@@ -142,6 +142,9 @@ const RESERVED_CLAIMS: [&str; 24] = [
     "sid",
 ];
 
+/// The most roles of their own, and the most groups, that a user has: less than `MOST_ROLES`, because one change may touch both lists.
+const MOST_OF_A_USER: usize = 20;
+
 impl UserMetadata {
     /// Finds what is wrong; whether roles and groups exist is for the table to say.
     ///
@@ -153,8 +156,8 @@ impl UserMetadata {
             faults.push(Invalid::new("/username", "must be 1 to 128 characters without control characters and surrounding spaces"));
         }
         for (pointer, list) in [("/roles", &self.roles), ("/groups", &self.groups)] {
-            if list.len() > 40 || repeated(list) {
-                faults.push(Invalid::new(pointer, "must be at most 40, each once"));
+            if list.len() > MOST_OF_A_USER || repeated(list) {
+                faults.push(Invalid::new(pointer, format!("must be at most {MOST_OF_A_USER}, each once")));
             }
         }
         let is_plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();

@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::changes::{token_item, token_of_user_item};
 use super::item::ItemBuilder;
-use super::key::Key;
+use super::key::{Key, LAST};
+use super::listing::Page;
 use super::write::{Commit, Expect, Transaction};
 use super::{Store, StoreError};
 use crate::oauth::access_token::TokenRecord;
@@ -97,13 +98,13 @@ impl Store {
         self.transact_meeting(1, transaction).await
     }
 
-    /// What a user has allowed, by client.
+    /// What a user has allowed, by client, from after the place `after`.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn consents(&self, user_id: &UserId) -> Result<Vec<Consent>, StoreError> {
+    pub async fn list_consents(&self, user_id: &UserId, after: Option<&str>, limit: usize) -> Result<Page<Consent>, StoreError> {
         let partition = format!("consent#{}", user_id.as_str());
-        self.items(&partition, "", "~").await?.iter().map(super::item::doc).collect()
+        self.contents(&partition, after.unwrap_or_default(), LAST, limit).await
     }
 
     async fn remove(&self, key: Key<'_>) -> Result<(), StoreError> {

@@ -76,7 +76,7 @@ impl Context<'_> {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
             if let Some(uses @ 1..) = self.store().uses_of_role(&role.name).await? {
-                let detail = format!("the role is used {uses} times: take it from the clients and privileges that name it first");
+                let detail = format!("the role is used {uses} times: take it from the clients, users, groups and privileges that name it first");
                 return Err(Problem::Conflict(detail));
             }
         }
