@@ -64,12 +64,23 @@ impl Store {
         self.transact(self.noted(transaction, changed.as_ref(), audit, fresh)?).await
     }
 
-    /// Begins a session.
+    /// Begins a session, and ends the one that the browser had before.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn put_session(&self, digest: &str, session: &Session) -> Result<(), StoreError> {
-        self.put(ItemBuilder::new(Key::Session(digest)).doc(session)?.ttl(session.expires_at).build()).await
+    pub async fn begin_session(
+        &self,
+        (digest, session): (&str, &Session),
+        before: Option<&str>,
+        audit: &AuditEvent,
+        fresh: &Fresh,
+    ) -> Result<(), StoreError> {
+        let item = ItemBuilder::new(Key::Session(digest)).doc(session)?.ttl(session.expires_at).build();
+        let mut transaction = Transaction::default().put(&self.table, item, Expect::Anything)?;
+        if let Some(before) = before {
+            transaction = transaction.delete(&self.table, Key::Session(before), Expect::Anything)?;
+        }
+        self.transact_in_any_case(self.noted(transaction, None, audit, fresh)?).await
     }
 
     /// Ends a session.

@@ -32,7 +32,8 @@ use crate::oauth::time::Timestamp;
 use crate::oauth::token_gate::{Parties, Recorded, TokenFault};
 use crate::store::{Count, Key, Store, StoreError};
 
-/// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
+/// The authorizer and what it needs: token records, clients, Apis, privileges, people, grants, public keys and the change feed (read), failed
+/// sign-ins (read, write), the audit trail and the counts (write).
 pub struct Endpoint {
     /// The table.
     pub store: Store,
