@@ -25,9 +25,6 @@ use crate::store::FEED_OVERLAP;
 /// How many tokens, clients and people are remembered; beyond it the dead tokens go first and then all of them, and whom none names.
 const MOST_TOKENS: usize = 10_000;
 
-/// How many clients are remembered; beyond it all are read again as they are needed.
-const MOST_CLIENTS: usize = 10_000;
-
 /// How many passwords are remembered to have been right.
 const MOST_PROOFS: usize = 1_000;
 
@@ -287,7 +284,7 @@ impl Memory {
         if state.generation != generation {
             return;
         }
-        if state.clients.len() >= MOST_CLIENTS {
+        if state.clients.len() >= MOST_TOKENS {
             state.clients.clear();
         }
         state.clients.insert(client.client_id.clone(), Arc::clone(client));
