@@ -11,7 +11,7 @@ use shared::oauth::password::{Password, StoredPassword, nobodys_work};
 use shared::oauth::pkce::{CodeChallenge, CodeVerifier};
 use shared::oauth::secret::{ClientSecret, OpaqueToken, StoredSecret};
 use shared::oauth::time::Timestamp;
-use shared::oauth::user::UserId;
+use shared::oauth::user::{Epoch, UserId};
 
 use super::{Plan, Row, compare};
 use crate::Error;
@@ -120,7 +120,7 @@ fn grant() -> Result<(Grant, GrantToken), Error> {
         scope: vec!["read".to_owned()],
         redirect_uri: "https://app.example/cb",
         challenge: CodeChallenge::parse(CHALLENGE).ok_or("the challenge is the RFC's")?,
-        not_before: NOW,
+        epoch: Epoch { password: NOW, withdrawn: None },
     };
     Ok(Grant::allow(id, allowed, &fresh))
 }
