@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::access_token::SubjectType;
 use super::api::{Api, Apis};
 use super::ids::Name;
+use super::invalid::{Invalid, repeated};
 use super::path::PathPattern;
-use super::registration::Invalid;
 use super::time::Timestamp;
 
 /// A role: a name that clients, users and groups have, and privileges ask for.
@@ -238,11 +238,6 @@ impl PrivilegeMetadata {
 /// INVARIANT: a change of all of them is one transaction, with a write for each role that goes, for each that comes, and for what else changes
 /// with the object; DynamoDB takes a hundred.
 pub(crate) const MOST_ROLES: usize = 30;
-
-/// Whether a list names something twice.
-pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> bool {
-    list.iter().enumerate().any(|(at, item)| list.iter().take(at).any(|earlier| earlier == item))
-}
 
 #[cfg(test)]
 pub(crate) mod fixture {

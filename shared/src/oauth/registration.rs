@@ -1,28 +1,11 @@
 //! What an administrator may say of a client (RFC 7591 §2 names), and what is wrong with it.
 
-use std::borrow::Cow;
-
 use super::api::{ADMIN_AUDIENCE, Apis, LONGEST_TOKEN_LIFE};
 use super::client::{ClientMetadata, ClientType, GrantType, TokenEndpointAuthMethod};
+use super::invalid::{Invalid, repeated};
 use super::origin::Origin;
-use super::privilege::{MOST_ROLES, repeated};
+use super::privilege::MOST_ROLES;
 use super::scope::is_scope_token;
-
-/// One fault of a request body: where, and what to do (`errors` of RFC 9457 problems).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid {
-    /// A JSON pointer (RFC 6901) to the member.
-    pub pointer: Cow<'static, str>,
-    /// What is wrong with it.
-    pub detail: Cow<'static, str>,
-}
-
-impl Invalid {
-    /// The fault `detail` of the member at `pointer`.
-    pub fn new(pointer: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
-    }
-}
 
 /// The longest life of a refresh token, in seconds: a year.
 const LONGEST_REFRESH_LIFE: u64 = 31_536_000;

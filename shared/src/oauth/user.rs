@@ -7,9 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 use super::client::Client;
 use super::fresh::Fresh;
 use super::ids::Name;
+use super::invalid::{Invalid, repeated};
 use super::password::StoredPassword;
-use super::privilege::repeated;
-use super::registration::Invalid;
 use super::time::Timestamp;
 
 /// A user's identifier and the `sub` of their tokens: `u-` and 24 hexadecimal digits. It never changes and is never used again; no client's

@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{Access, Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::privilege::Privilege;
-use crate::oauth::registration::Invalid;
 use crate::store::Commit;
 
 const MEMBERS: [&str; 13] = [

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::super::request::Request;
 use super::problem::Problem;
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 
 /// The JSON object in the body; an empty body is an empty object where `may_be_empty`.
 pub(super) fn object(request: &Request, may_be_empty: bool) -> Result<Map<String, Value>, Problem> {

@@ -9,7 +9,7 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{ADMIN_AUDIENCE, Apis};
 use crate::oauth::client::{Client, ClientMetadata, ClientType};
 use crate::oauth::ids::{ClientId, Name};
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::secret::{ClientSecret, StoredSecret};
 use crate::oauth::user::UserId;
 use crate::store::{ClientChange, Commit, Found, Key};

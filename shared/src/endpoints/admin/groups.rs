@@ -8,8 +8,8 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::Name;
-use crate::oauth::privilege::{MOST_ROLES, repeated};
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::{Invalid, repeated};
+use crate::oauth::privilege::MOST_ROLES;
 use crate::oauth::user::{Group, GroupMetadata};
 use crate::store::{Assignee, Commit, GroupChange, Key};
 

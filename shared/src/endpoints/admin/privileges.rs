@@ -10,9 +10,9 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::gates::Call;
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::path::CanonicalPath;
 use crate::oauth::privilege::{Method, Privilege, PrivilegeAccess, PrivilegeMetadata};
-use crate::oauth::registration::Invalid;
 use crate::oauth::route_table::{Matched, RouteTable, ties_with_itself};
 use crate::store::{Commit, Key, PrivilegeChange};
 

@@ -7,8 +7,8 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::privilege::Role;
-use crate::oauth::registration::Invalid;
 use crate::store::{Commit, Key, RoleChange};
 
 const MEMBERS: [&str; 2] = ["name", "description"];

@@ -11,8 +11,8 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::consent::Consent;
 use crate::oauth::ids::{ClientId, Name};
+use crate::oauth::invalid::Invalid;
 use crate::oauth::password::{Password, StoredPassword};
-use crate::oauth::registration::Invalid;
 use crate::oauth::user::{Group, Person, User, UserId, UserMetadata};
 use crate::store::{Commit, Key, UserChange};
 
