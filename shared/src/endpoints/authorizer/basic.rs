@@ -60,6 +60,7 @@ impl Endpoint {
         let proof = match self.memory.proof(digest.as_ref(), fresh.now) {
             Some(proof) => proof,
             None => {
+                let generation = self.memory.generation();
                 let Some(client) = self.store.batch().with(Key::Client(&client_id)).read().await?.client(&client_id)? else { return Ok(None) };
                 let what = Try { realm: client.metadata.realm.as_str(), username: &given.username, password: Some(&password), source };
                 // A client that may do nothing does not get a password tried.
@@ -73,7 +74,7 @@ impl Endpoint {
                 let seen = SeenToken { claims, kid: None, recorded: Recorded::Live, grant: None, written: Written::default() };
                 let until = fresh.now.plus(PROOF_LIFE);
                 let proof = Proof { seen: Arc::new(seen), client: Arc::new(client), person: Arc::new(person), until };
-                self.memory.prove(digest.as_ref(), proof.clone());
+                self.memory.prove(generation, digest.as_ref(), proof.clone());
                 proof
             }
         };

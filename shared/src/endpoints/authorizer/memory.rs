@@ -295,9 +295,12 @@ impl Memory {
         self.state().proofs.get(digest).filter(|proof| now < proof.until && now >= proof.seen.claims.iat).cloned()
     }
 
-    /// Remembers that a password was right.
-    pub fn prove(&self, digest: &[u8], proof: Proof) {
+    /// Remembers that a password was right, unless the feed told of a change while it was being looked at.
+    pub fn prove(&self, generation: u64, digest: &[u8], proof: Proof) {
         let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
         if state.proofs.len() >= MOST_PROOFS {
             state.proofs.clear();
         }
@@ -341,6 +344,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::client::fixture::client;
+    use crate::oauth::user::fixture::user;
 
     #[test]
     fn a_client_that_was_read_before_a_change_is_not_remembered_after_it() {
@@ -356,5 +360,30 @@ mod tests {
         assert!(memory.client(&client_id).is_some());
         tell("2");
         assert!(memory.client(&client_id).is_none());
+    }
+
+    #[test]
+    fn a_password_that_was_looked_at_before_a_change_is_not_remembered_after_it() {
+        // LO-10, SF-07
+        let memory = Memory::new(5);
+        let now = Timestamp::from_unix(1_500);
+        let claims = || -> Claims {
+            serde_json::from_value(json!({"jti": "", "client_id": "c", "sub": "u", "sub_type": "user", "aud": "a", "scope": "", "iat": 1_000, "exp": 2_000, "roles": []})).unwrap()
+        };
+        let prove = |generation| {
+            let seen = SeenToken { claims: claims(), kid: None, recorded: Recorded::Live, grant: None, written: Written::default() };
+            let person = Person::new(user(json!({})), &[], true);
+            let until = Timestamp::from_unix(2_000);
+            memory.prove(
+                generation,
+                b"digest",
+                Proof { seen: Arc::new(seen), client: Arc::new(client(json!({})).0), person: Arc::new(person), until },
+            );
+            memory.proof(b"digest", now).is_some()
+        };
+        let looked_at_before = memory.generation();
+        memory.apply(vec![("1".to_owned(), Changed::User { user_id: user(json!({})).user_id })], now);
+        assert!(!prove(looked_at_before));
+        assert!(prove(memory.generation()));
     }
 }
