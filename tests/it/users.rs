@@ -1,6 +1,7 @@
 //! `/admin/v1/users`, `/groups` and the assignments of clients.
 
 mod access;
+mod epochs;
 mod feed;
 mod objects;
 
