@@ -6,6 +6,7 @@ mod processes;
 mod races;
 mod refresh;
 mod sign_in;
+mod tries;
 
 use std::future::poll_fn;
 use std::task::Poll;

@@ -12,7 +12,7 @@ use crate::support::{Server, encoded, json_of, shown};
 const SESSION: &str = "__Host-gatewright_session";
 
 /// A sign-in from the address `source` with these headers besides; `page` is any sign-in page of the browser.
-async fn tried_from(
+pub(super) async fn tried_from(
     server: &Server,
     browser: &Browser,
     page: &Response,
