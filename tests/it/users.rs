@@ -4,6 +4,7 @@ mod access;
 mod epochs;
 mod feed;
 mod objects;
+mod states;
 
 use serde_json::{Value, json};
 

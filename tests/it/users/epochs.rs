@@ -151,6 +151,7 @@ async fn a_new_password_in_the_middle_of_a_sign_in_ends_what_the_old_one_opens()
     let press = people.browser.press(&server, &page, "sign_in", &[("username", "alice"), ("password", PASSWORD)]);
     Box::pin(in_the_middle(&server, 2, press, changes(&other_node, "PATCH", &path, json!({"password": SECOND})))).await;
     assert!(!is_signed_in(&server, &people).await);
+    server.pass(10);
     let asked = by_password(&server, &ropc, "alice", SECOND);
     let (_, body) = Box::pin(in_the_middle(&server, 2, asked, changes(&other_node, "PATCH", &path, json!({"password": THIRD})))).await;
     if let Some(token) = body["access_token"].as_str() {
