@@ -3,6 +3,7 @@
 mod authorize;
 mod codes;
 mod processes;
+mod public;
 mod races;
 mod refresh;
 mod sign_in;

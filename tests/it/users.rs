@@ -4,6 +4,7 @@ mod access;
 mod epochs;
 mod feed;
 mod objects;
+mod passwords;
 mod states;
 
 use serde_json::{Value, json};
