@@ -54,7 +54,7 @@ async fn parallel_guesses_at_two_nodes_are_counted_as_one_row() {
 
 #[tokio::test]
 async fn an_account_waits_longer_each_time_and_never_for_good() {
-    // LO-02, LO-03, MI-08
+    // LO-02, LO-03
     let (server, people) = started().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
