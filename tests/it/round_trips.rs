@@ -63,7 +63,7 @@ async fn what_people_cost_is_known() {
     assert!(is_active(&server, &people.client, access).await);
     costs.note(&server, "introspection of a user's token");
     assert_eq!(server.get("/orders/1", access).await.status(), 200);
-    costs.note(&server, "authorizer, first token of all");
+    costs.note(&server, "authorizer, first token of all, with what is remembered from then on");
     let second = Box::pin(people.granted(&server)).await.access_token;
     server.proxy.calls();
     assert_eq!(server.get("/orders/1", &second).await.status(), 200);
@@ -86,7 +86,7 @@ async fn what_people_cost_is_known() {
         denial: BatchGetItem 2, TransactWriteItems 1
         password grant: BatchGetItem 4, TransactWriteItems 4
         introspection of a user's token: BatchGetItem 2
-        authorizer, first token of all: BatchGetItem 3
+        authorizer, first token of all, with what is remembered from then on: BatchGetItem 3
         authorizer, another token of the same user and client: BatchGetItem 1
         authorizer, seen: 
         revocation of a user's token: BatchGetItem 2, TransactWriteItems 1
