@@ -219,7 +219,7 @@ async fn a_session_is_of_one_realm() {
 
 #[tokio::test]
 async fn hostile_input_is_refused_and_costs_nothing() {
-    // LO-12
+    // LO-12. That nothing longer than 1,024 bytes is hashed is a unit test of `Password::presented`.
     let (server, _) = started().await;
     let browser = Browser::default();
     let page = browser.open(&server, &People::url(&[])).await;
@@ -228,6 +228,9 @@ async fn hostile_input_is_refused_and_costs_nothing() {
     assert_eq!(server.proxy.calls(), "", "nobody's digest was read, so nothing was hashed");
     for (username, password) in [
         ("alice", "x".repeat(257)),
+        ("alice", "x".repeat(1_025)),
+        ("alice", "🔑".to_owned()),
+        ("🔑", "x".to_owned()),
         ("alice", "\0".to_owned()),
         ("ali\0ce", "x".to_owned()),
         (&"a".repeat(10_000), "x".to_owned()),

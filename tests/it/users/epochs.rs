@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{by_password, changes, seen, with_passwords};
 use crate::browser::{Granted, PASSWORD, People, location, parameter, user};
+use crate::diagnose::{admin, question, told};
 use crate::http::outcome;
 use crate::support::{Fault, Server, encoded, is_active, json_of};
 
@@ -44,7 +45,7 @@ impl Opened {
     }
 
     /// What each of it still is: the two access tokens by introspection and at the other node's route, the code and the refresh token.
-    async fn is_good(self, server: &Server, other_node: &Server, people: &People, ropc: &str) -> [bool; 6] {
+    async fn still_good(&self, server: &Server, other_node: &Server, people: &People, ropc: &str) -> [bool; 6] {
         let refresh = format!("grant_type=refresh_token&refresh_token={}", encoded(&self.granted.refresh_token));
         [
             is_active(server, &people.client, &self.granted.access_token).await,
@@ -66,6 +67,10 @@ async fn two_new_passwords_in_one_second_end_what_was_opened_before_and_between(
     assert_eq!(other_node.get("/orders/1", &first.granted.access_token).await.status(), 200);
     changes(&server, "PATCH", &path, json!({"password": SECOND})).await;
     assert!(!is_signed_in(&server, &people).await);
+    let answer = Box::pin(people.sign_in(&server, &People::url(&[]), "alice", PASSWORD)).await;
+    assert!(String::from_utf8_lossy(answer.body()).contains("Username or password is wrong."));
+    let said = told(&server, &admin(&server).await, &question(&first.granted.access_token, "GET", "/orders/1")).await;
+    assert_eq!((&said["gate"], &said["code"]), (&json!("token"), &json!("revoked")));
     let second = Opened::with(&server, &people, &ropc, SECOND).await;
     // A warm authorizer that remembers the user of a moment ago lets in what was opened since.
     assert_eq!(other_node.get("/orders/1", &second.granted.access_token).await.status(), 200);
@@ -75,9 +80,9 @@ async fn two_new_passwords_in_one_second_end_what_was_opened_before_and_between(
     assert!(!is_signed_in(&server, &people).await);
     let third = Opened::with(&server, &people, &ropc, THIRD).await;
     server.pass(5);
-    assert_eq!(first.is_good(&server, &other_node, &people, &ropc).await, [false; 6]);
-    assert_eq!(second.is_good(&server, &other_node, &people, &ropc).await, [false; 6]);
-    assert_eq!(third.is_good(&server, &other_node, &people, &ropc).await, [true; 6]);
+    assert_eq!(first.still_good(&server, &other_node, &people, &ropc).await, [false; 6]);
+    assert_eq!(second.still_good(&server, &other_node, &people, &ropc).await, [false; 6]);
+    assert_eq!(third.still_good(&server, &other_node, &people, &ropc).await, [true; 6]);
 }
 
 #[tokio::test]
@@ -101,9 +106,9 @@ async fn two_withdrawals_in_one_second_end_what_was_allowed_before_and_between()
     let third = Opened::with(&server, &people, &ropc, PASSWORD).await;
     assert!(!is_active(&server, &ropc, &between).await);
     server.pass(5);
-    assert_eq!(first.is_good(&server, &other_node, &people, &ropc).await, [false; 6]);
-    assert_eq!(second.is_good(&server, &other_node, &people, &ropc).await, [false; 6]);
-    assert_eq!(third.is_good(&server, &other_node, &people, &ropc).await, [true; 6]);
+    assert_eq!(first.still_good(&server, &other_node, &people, &ropc).await, [false; 6]);
+    assert_eq!(second.still_good(&server, &other_node, &people, &ropc).await, [false; 6]);
+    assert_eq!(third.still_good(&server, &other_node, &people, &ropc).await, [true; 6]);
 }
 
 /// `slow` at `server`, whose read number `spared` is answered late, and `change` in the middle of it.

@@ -91,7 +91,7 @@ async fn a_token_that_was_given_is_on_record_as_deprecated_and_a_refused_one_is_
     assert_eq!(by_password(&server, &client, "alice", "wrong password").await.0, "400 invalid_grant");
     let form = format!("grant_type=password&username=alice&password={}&scope=", encoded(PASSWORD));
     assert_eq!(outcome(&server.post("/oauth2/token", &client, &format!("{form}https://billing.example/read")).await), "400 invalid_scope");
-    assert_eq!(entries().await, [json!(0); 0]);
+    assert!(entries().await.is_empty());
     assert_eq!(by_password(&server, &client, "alice", PASSWORD).await.0, "200");
     let expected = json!({"time": "2026-11-20T18:00:00Z", "event": "password.granted", "actor": "c_ropc", "client_id": "c_ropc",
         "user_id": people.alice, "outcome": "done", "reason": "deprecated_grant"});
