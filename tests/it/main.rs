@@ -33,6 +33,7 @@ mod proxy;
 mod replay;
 mod revoke;
 mod roles;
+mod round_trips;
 mod routes;
 mod scripts;
 mod secrets;

@@ -355,7 +355,7 @@ async fn a_full_scope_belongs_to_one_api_and_the_shorter_life_wins() {
 
 #[tokio::test]
 async fn every_refusal_has_its_code() {
-    // seeds 3.2, TE-03, T-23. "Too many attempts" (429) is not built.
+    // seeds 3.2, TE-03, T-23. "Too many attempts" (429) is in users/passwords.rs and client_auth.rs.
     let server = Server::start().await;
     server.fixtures().await;
     let client = server.client("c_cc", json!({})).await;

@@ -234,13 +234,19 @@ impl Epoch {
 }
 
 /// How long a sign-in or a change may take, in seconds. A token that comes from no grant is dead where it was issued less than this after a new
-/// password: it may have been asked for with the old one.
+/// password or a withdrawal: it may have been asked for before.
 const SETTLING: u64 = 5;
+
+/// From when on what comes from no grant is good after a change at `now`, given from when on it was good before: two changes in one second are
+/// two.
+pub(super) fn settled(before: Timestamp, now: Timestamp) -> Timestamp {
+    now.plus(SETTLING).max(before.plus(1))
+}
 
 impl User {
     /// The user with another password, or none.
     pub fn with_password(self, password: Option<StoredPassword>, now: Timestamp) -> Self {
-        Self { valid_from: now.plus(SETTLING).max(self.valid_from.plus(1)), password, ..self }
+        Self { valid_from: settled(self.valid_from, now), password, ..self }
     }
 }
 

@@ -64,10 +64,10 @@ impl Endpoint {
         let key = self.memory.proof_key(fresh);
         let content = serde_json::to_vec(&(client_id.as_str(), &given.username, &given.password, &api.metadata.audience)).unwrap_or_default();
         let digest = hmac::sign(&key, &content);
-        let generation = self.memory.generation();
         let proof = match self.memory.proof(digest.as_ref(), fresh.now) {
             Some(proof) => proof,
             None => {
+                let generation = self.memory.generation();
                 let Some(client) = self.store.batch().with(Key::Client(&client_id)).read().await?.client(&client_id)? else { return Ok(None) };
                 let what = Try { realm: client.metadata.realm.as_str(), username: &given.username, password: Some(&password), source };
                 // A client that may do nothing does not get a password tried.

@@ -397,4 +397,26 @@ mod tests {
         let last = format!("c{}", 4 * MOST_TOKENS - 2);
         assert!(memory.client(&ClientId::parse(&last).unwrap()).is_some());
     }
+
+    #[test]
+    fn a_password_that_was_looked_at_before_a_change_is_not_remembered_after_it() {
+        // LO-10, SF-07
+        let memory = Memory::new(5);
+        let now = Timestamp::from_unix(1_500);
+        let prove = |generation| {
+            let seen = SeenToken { claims: claims(1_000, 2_000), kid: None, recorded: Recorded::Live, grant: None, written: Written::default() };
+            let person = Person::new(user(json!({})), &[], true);
+            let until = Timestamp::from_unix(2_000);
+            memory.prove(
+                generation,
+                b"digest",
+                Proof { seen: Arc::new(seen), client: Arc::new(client(json!({})).0), person: Arc::new(person), until },
+            );
+            memory.proof(b"digest", now).is_some()
+        };
+        let looked_at_before = memory.generation();
+        memory.apply(vec![("1".to_owned(), Changed::User { user_id: user(json!({})).user_id })], now);
+        assert!(!prove(looked_at_before));
+        assert!(prove(memory.generation()));
+    }
 }

@@ -54,7 +54,9 @@ impl Closed {
             Self::NoToken | Self::NoKey | Self::NotBearer | Self::OtherApi => false,
             Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => {
-                matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::UserInactive | TokenFault::UserNotAssigned)
+                // `Revoked` too: a new grant stands on what this instance does not know yet of its user.
+                let by_others = matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::Revoked);
+                by_others || matches!(fault, TokenFault::UserInactive | TokenFault::UserNotAssigned)
             }
             Self::WrongKey | Self::Route(_) => true,
         }
