@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE, X_FRAME_OPTIONS};
+use http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 use shared::endpoints::Response;
 
@@ -24,6 +24,12 @@ impl Browser {
     /// Opens a URL of the server.
     pub async fn open(&self, server: &Server, target: &str) -> Response {
         self.send(server, "GET", target, String::new()).await
+    }
+
+    /// The same request by POST (OpenID Connect Core §3.1.2.1).
+    pub async fn post(&self, server: &Server, target: &str) -> Response {
+        let (path, form) = target.split_once('?').unwrap();
+        self.send(server, "POST", path, form.to_owned()).await
     }
 
     /// Presses the button `action` of the form on `page`, with these fields filled in.
@@ -61,15 +67,29 @@ impl Browser {
     }
 }
 
+/// What every answer to a browser has, the redirects too (AZ-22, AZ-30), and that only a redirect leads anywhere (PAGE: no `Location`).
+pub fn check_headers(response: &Response) {
+    let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("strict-transport-security", "max-age=31536000"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(header(name), value, "{name}: {response:?}");
+    }
+    assert_eq!(response.headers().contains_key(LOCATION), response.status() == 303, "{response:?}");
+}
+
 /// What every page has (G-15, AZ-21, AZ-22, AZ-30).
 pub fn check(response: &Response) {
-    let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
-    let policy = header(CONTENT_SECURITY_POLICY);
+    let policy = response.headers().get(CONTENT_SECURITY_POLICY).map(|value| value.to_str().unwrap()).unwrap_or_default();
     assert!(policy.starts_with("default-src 'none'; style-src 'nonce-") && policy.ends_with("base-uri 'none'; frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!((header(X_FRAME_OPTIONS), header(REFERRER_POLICY), header(http::header::CACHE_CONTROL)), ("DENY", "no-referrer", "no-store"));
     let html = std::str::from_utf8(response.body()).unwrap();
     assert!(!html.contains("<script") && !html.contains("style=") && html.contains("<html lang="), "{html}");
+    assert!(!html.contains("src=\"http") && !html.contains("url(") && !html.contains("@import"), "nothing is loaded from elsewhere: {html}");
 }
 
 /// The value of a hidden field.

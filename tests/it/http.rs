@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use expect_test::expect;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, VARY, WWW_AUTHENTICATE};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, RETRY_AFTER, SET_COOKIE, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use shared::endpoints::{Keyring, Request, Response, Tally, token};
@@ -24,6 +26,9 @@ pub fn check(method: &str, target: &str, response: &Response) {
     }
     assert!(status != 401 || headers.contains_key(WWW_AUTHENTICATE), "{text}");
     assert!(status != 405 || headers.contains_key(ALLOW), "{text}");
+    if is_for_people {
+        crate::browser::check_headers(response);
+    }
     if response.body().is_empty() {
         return;
     }
@@ -34,6 +39,9 @@ pub fn check(method: &str, target: &str, response: &Response) {
     }
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_else(|error| panic!("G7 {error} {text}"));
     assert!(body.is_object(), "G7 {text}");
+    if target == "/oauth2/token" {
+        check_token_answer(status, headers, &body, &text);
+    }
     if let Some(description) = body.get("error_description") {
         let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         assert!(description.as_str().unwrap().bytes().all(allowed), "G5 {text}");
@@ -41,6 +49,21 @@ pub fn check(method: &str, target: &str, response: &Response) {
     // SE-06: nothing of the inside is shown.
     for inside in ["dynamodb", "DynamoDB", "arn:", "aws", "panicked", ".rs:", "pk", "TableName"] {
         assert!(status < 400 || !String::from_utf8_lossy(response.body()).contains(inside), "SE-06 {text}");
+    }
+}
+
+/// OK-T of the catalogue, and E400 and E401 as far as a cache could do harm (TE-17, TE-31, RT-01, M-17).
+fn check_token_answer(status: u16, headers: &HeaderMap, body: &Value, text: &str) {
+    assert_eq!((headers[CACHE_CONTROL].as_bytes(), headers[PRAGMA].as_bytes()), (&b"no-store"[..], &b"no-cache"[..]), "OK-T {text}");
+    if status != 200 {
+        return;
+    }
+    let (token, life) = (body["access_token"].as_str().unwrap(), body["expires_in"].as_u64().unwrap());
+    assert!(body["token_type"] == "Bearer" && body["scope"].is_string() && life > 0, "OK-T {text}");
+    assert!(body.get("refresh_token").is_none_or(Value::is_string), "OK-T {text}");
+    if !token.starts_with("gw_at_") {
+        let said = crate::support::claims(token);
+        assert_eq!(said["exp"].as_u64().unwrap() - said["iat"].as_u64().unwrap(), life, "TE-31 {text}");
     }
 }
 

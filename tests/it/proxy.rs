@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// What happens to calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub enum Fault {
     Error,
     /// DynamoDB's throttling answer without asking the engine.
     Throttle,
+    /// DynamoDB's answer to a transaction whose first try is still under way.
+    InProgress,
+    /// DynamoDB's answer to a transaction with the token of another one.
+    Mismatch,
     /// Nothing is answered for longer than anybody waits.
     Silence,
     /// The engine does it, and the answer is lost.
@@ -30,6 +35,8 @@ pub enum Fault {
     Garbage,
     /// The engine does it at once, and the answer comes half a second late.
     Late,
+    /// The engine does it at once, and the answer comes when the test lets it (`while_held`).
+    Held,
 }
 
 /// A running proxy.
@@ -44,6 +51,10 @@ pub struct Proxy {
     spared: AtomicUsize,
     lags: AtomicBool,
     pages: AtomicBool,
+    held: Notify,
+    released: Notify,
+    /// Which call is held, and what its answer is: if the SDK does not wait so long and repeats the call, that is still the answer.
+    held_answer: Mutex<Option<(HeaderValue, StatusCode, Bytes)>>,
 }
 
 impl Proxy {
@@ -59,6 +70,9 @@ impl Proxy {
             spared: AtomicUsize::default(),
             lags: AtomicBool::default(),
             pages: AtomicBool::default(),
+            held: Notify::new(),
+            released: Notify::new(),
+            held_answer: Mutex::default(),
         });
         let serving = Arc::clone(&proxy);
         let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
@@ -92,6 +106,19 @@ impl Proxy {
     /// Stops injecting.
     pub fn heal(&self) {
         *self.fault.lock().unwrap() = None;
+    }
+
+    /// Returns once an answer is held.
+    pub async fn holding(&self) {
+        tokio::time::timeout(Duration::from_secs(10), self.held.notified()).await.expect("an answer is held");
+    }
+
+    /// Does `meanwhile` once an answer is held, and lets that go.
+    pub async fn while_held<T>(&self, meanwhile: impl Future<Output = T>) -> T {
+        self.holding().await;
+        let done = meanwhile.await;
+        self.released.notify_one();
+        done
     }
 
     /// From now on, a read that does not ask for consistency, and every list, sees the oldest image there is: nothing is written yet.
@@ -147,6 +174,12 @@ impl Proxy {
 
     async fn pass(&self, request: axum::extract::Request) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        let invocation = parts.headers.get("amz-sdk-invocation-id").cloned();
+        let held = self.held_answer.lock().unwrap().clone();
+        if let Some((_, status, body)) = held.filter(|(held, ..)| invocation.as_ref() == Some(held)) {
+            self.released.notified().await;
+            return Response::builder().status(status).header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap();
+        }
         let target = parts.headers.get("x-amz-target").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         *self.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
@@ -158,11 +191,13 @@ impl Proxy {
         match fault {
             Some(Fault::Error) => return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
             Some(Fault::Throttle) => return failed(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+            Some(Fault::InProgress) => return failed(StatusCode::BAD_REQUEST, "TransactionInProgressException"),
+            Some(Fault::Mismatch) => return failed(StatusCode::BAD_REQUEST, "IdempotentParameterMismatchException"),
             Some(Fault::Silence) => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
             }
-            Some(Fault::AnswerLost | Fault::Garbage | Fault::Late) | None => {}
+            Some(Fault::AnswerLost | Fault::Garbage | Fault::Late | Fault::Held) | None => {}
         }
         // An engine that deletes by its own clock would delete what the test's clock, which stands in the past, keeps alive.
         if operation == "UpdateTimeToLive" && self.keeps_expired_items {
@@ -195,6 +230,11 @@ impl Proxy {
         let body = body.collect().await.unwrap().to_bytes();
         if fault == Some(Fault::Late) {
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        if fault == Some(Fault::Held) {
+            *self.held_answer.lock().unwrap() = invocation.map(|invocation| (invocation, parts.status, body.clone()));
+            self.held.notify_one();
+            self.released.notified().await;
         }
         match fault {
             Some(Fault::AnswerLost) => failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),

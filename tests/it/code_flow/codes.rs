@@ -11,14 +11,14 @@ use shared::oauth::time::Timestamp;
 use shared::oauth::user::{Epoch, UserId};
 
 use super::{is_active, other_client, public_client, refreshed, started};
-use crate::browser::{Browser, CALLBACK, CHALLENGE, People, VERIFIER, location, parameter};
+use crate::browser::{Browser, CALLBACK, CHALLENGE, PASSWORD, People, VERIFIER, location, parameter};
 use crate::http::outcome;
 use crate::support::{Server, claims, encoded, json_of};
 
-/// The redemption of a code with these parameters; an empty one is left out.
+/// The redemption of a code with these parameters; `-` is left out.
 async fn redeemed(server: &Server, client: &str, code: &str, redirect_uri: &str, verifier: &str) -> String {
     let pairs = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirect_uri), ("code_verifier", verifier)];
-    let pairs: Vec<String> = pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let pairs: Vec<String> = pairs.iter().filter(|(_, value)| *value != "-").map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     outcome(&server.post("/oauth2/token", client, &pairs.join("&")).await)
 }
 
@@ -28,14 +28,23 @@ async fn a_code_is_its_clients_and_goes_where_it_was_sent() {
     let (server, people) = started().await;
     let other = other_client(&server, &people).await;
     public_client(&server, &people, json!({})).await;
+    let second = "https://app.example/second";
+    assert_eq!(server.admin("PATCH", "/clients/c_code", json!({"redirect_uris": [CALLBACK, second]})).await.status(), 200);
     let code = people.code(&server).await;
     assert_eq!(redeemed(&server, &other, &code, CALLBACK, VERIFIER).await, "400 invalid_grant");
     let as_public = format!("grant_type=authorization_code&code={code}&redirect_uri={}&code_verifier={VERIFIER}&client_id=p1", encoded(CALLBACK));
     assert_eq!(outcome(&server.post("/oauth2/token", "", &as_public).await), "400 invalid_grant");
     assert_eq!(outcome(&server.post("/oauth2/token", "", &as_public.replace("=p1", "=c_code")).await), "401 invalid_client");
-    for uri in
-        ["", "https://app.example/cb/", "https://app.example/CB", "https://app.example:443/cb", "https://app.example/c%62", "https://other.example/"]
-    {
+    for uri in [
+        "-",
+        "",
+        second,
+        "https://app.example/cb/",
+        "https://app.example/CB",
+        "https://app.example:443/cb",
+        "https://app.example/c%62",
+        "https://other.example/",
+    ] {
         assert_eq!(redeemed(&server, &people.client, &code, uri, VERIFIER).await, "400 invalid_grant", "{uri}");
     }
     // None of them has burnt it.
@@ -90,13 +99,14 @@ async fn a_code_is_good_for_a_minute() {
 
 #[tokio::test]
 async fn the_verifier_must_be_the_challenges_and_there_is_one_try() {
-    // PK-01, PK-05, PK-06, PK-07, PK-08, TE-22, O-08
+    // PK-01, PK-05, PK-06, PK-07, TE-22, O-08
     let (server, people) = started().await;
     let other = "A".repeat(43);
     let newline = format!("{VERIFIER}\n");
     let upper = VERIFIER.to_uppercase();
     let (short, long) = (&VERIFIER[..42], "A".repeat(129));
     for (verifier, expected, burns) in [
+        ("-", "400 invalid_request", false),
         ("", "400 invalid_request", false),
         (short, "400 invalid_grant", false),
         (long.as_str(), "400 invalid_grant", false),
@@ -112,23 +122,50 @@ async fn the_verifier_must_be_the_challenges_and_there_is_one_try() {
         let second = redeemed(&server, &people.client, &code, CALLBACK, VERIFIER).await;
         assert_eq!(second, if burns { "400 invalid_grant" } else { "200" }, "{verifier:?}");
     }
+    // PK-05: the hash of one character is a challenge like any other, and the character no verifier.
+    let hash_of_a = "ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs";
+    let code = people.code_of(&server, &[("code_challenge", hash_of_a)]).await;
+    assert_eq!(redeemed(&server, &people.client, &code, CALLBACK, "a").await, "400 invalid_grant");
+}
+
+#[tokio::test]
+async fn a_code_gives_no_scope_that_was_taken_from_the_client() {
+    // RT-08, G-16: what is left of it, and nothing where nothing is left
+    let (server, people) = started().await;
+    let both = "https://orders.example/read https://orders.example/write";
+    for (left, expected) in [("https://orders.example/write", Some("write")), ("https://billing.example/read", None)] {
+        let all = json!(["https://orders.example/read", "https://orders.example/write"]);
+        server.admin("PATCH", "/clients/c_code", json!({"scopes": all})).await;
+        let code = people.code_of(&server, &[("scope", both)]).await;
+        assert_eq!(server.admin("PATCH", "/clients/c_code", json!({"scopes": [left]})).await.status(), 200);
+        let answer = people.redeem(&server, &code).await;
+        assert_eq!(outcome(&answer), if expected.is_some() { "200" } else { "400 invalid_grant" }, "{left}");
+        assert_eq!(json_of(&answer)["scope"].as_str(), expected);
+        if expected.is_some() {
+            assert_eq!(claims(json_of(&answer)["access_token"].as_str().unwrap())["scope"], json!("write"));
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_stolen_code_is_nothing_in_another_flow() {
-    // PK-10: both codes are of the same public client, each with a challenge of its own
+    // PK-10: both codes are of the same public client, in two browsers, each with a challenge of its own
     let (server, people) = started().await;
     public_client(&server, &people, json!({})).await;
     let theirs = "thisverifieristheattackersownverifieritis43.";
     let challenge = "lDt3fKXbnAifFamOVAoFo4tdISBrhfx0iIsq59bD5XI";
     let mine = people.code_of(&server, &[("client_id", "p1")]).await;
-    let attackers = people.code_of(&server, &[("client_id", "p1"), ("code_challenge", challenge)]).await;
+    let attacker = People { alice: people.alice.clone(), ..People::default() };
+    let ask = [("client_id", "p1"), ("code_challenge", challenge)];
+    let attackers = attacker.code_of(&server, &ask).await;
     let redeem = async |code: &str, verifier: &str| {
         let form = format!("grant_type=authorization_code&client_id=p1&code={code}&redirect_uri={}&code_verifier={verifier}", encoded(CALLBACK));
         outcome(&server.post("/oauth2/token", "", &form).await)
     };
     assert_eq!(redeem(&attackers, VERIFIER).await, "400 invalid_grant");
     assert_eq!(redeem(&mine, theirs).await, "400 invalid_grant");
+    let (mine, attackers) = (people.code_of(&server, &[("client_id", "p1")]).await, attacker.code_of(&server, &ask).await);
+    assert_eq!((redeem(&mine, VERIFIER).await.as_str(), redeem(&attackers, theirs).await.as_str()), ("200", "200"), "each with its own");
 }
 
 #[tokio::test]
@@ -146,8 +183,12 @@ async fn values_of_one_kind_open_nothing_of_another() {
     for wrong in [&code, access, &session, &retyped.0] {
         assert_eq!(refreshed(&server, &people.client, wrong, "").await.0, "400 invalid_grant", "{wrong}");
     }
+    let resource_server = server.client("c_rs", json!({})).await;
+    assert!(is_active(&server, &resource_server, access).await);
     for wrong in [&code, refresh, &session, &retyped.0, &retyped.1] {
-        assert!(!is_active(&server, &people.client, wrong).await, "{wrong}");
+        for caller in [&people.client, &resource_server] {
+            assert!(!is_active(&server, caller, wrong).await, "{wrong}");
+        }
         assert_eq!(server.get("/orders/1", wrong).await.status(), 401, "{wrong}");
         if wrong != refresh {
             assert_eq!(outcome(&server.post("/oauth2/revoke", &people.client, &format!("token={wrong}")).await), "200", "{wrong}");
@@ -162,6 +203,7 @@ async fn values_of_one_kind_open_nothing_of_another() {
     assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
     assert_eq!(refreshed(&server, &people.client, refresh, "").await.0, "200");
     assert!(is_active(&server, &people.client, access).await);
+    assert_eq!(people.browser.open(&server, &People::url(&[])).await.status(), 303, "the session");
 }
 
 /// A value, altered in every way that a decoder might forgive.
@@ -227,17 +269,28 @@ async fn who_was_shut_out_after_the_code_was_made_gets_nothing_for_it() {
 
 #[tokio::test]
 async fn the_numbers_of_an_answer_agree() {
-    // TE-31, TE-02
-    let (server, people) = started().await;
+    // TE-31, TE-02: of each grant that a user is behind
+    let server = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    server.fixtures().await;
+    let people = People::of(&server).await;
+    let with_password = crate::browser::password_client(&server, json!({"enforce_assignments": false})).await;
+    let asked =
+        format!("grant_type=password&username=alice&password={}&scope=read&resource={}", encoded(PASSWORD), encoded("https://orders.example/"));
+    let resource_server = server.client("c_rs", json!({})).await;
     for ttl in [json!(null), json!(60)] {
         server.admin("PATCH", "/clients/c_code", json!({"access_token_ttl": ttl})).await;
-        let tokens = json_of(&people.redeem(&server, &people.code(&server).await).await);
-        let said = claims(tokens["access_token"].as_str().unwrap());
-        let seen = json_of(&server.post("/oauth2/introspect", &people.client, &format!("token={}", tokens["access_token"].as_str().unwrap())).await);
-        let life = said["exp"].as_u64().unwrap() - said["iat"].as_u64().unwrap();
-        assert_eq!(tokens["expires_in"], json!(life));
-        assert_eq!(life, ttl.as_u64().unwrap_or(3_600));
-        assert_eq!(seen["exp"].as_u64().unwrap() - seen["iat"].as_u64().unwrap(), life);
+        let first = json_of(&people.redeem(&server, &people.code(&server).await).await);
+        let refresh = format!("grant_type=refresh_token&refresh_token={}", first["refresh_token"].as_str().unwrap());
+        let second = json_of(&server.post("/oauth2/token", &people.client, &refresh).await);
+        let by_password = json_of(&server.post("/oauth2/token", &with_password, &asked).await);
+        for (tokens, life) in [(first, ttl.as_u64()), (second, ttl.as_u64()), (by_password, None)] {
+            let token = tokens["access_token"].as_str().unwrap();
+            let (said, seen) = (claims(token), json_of(&server.post("/oauth2/introspect", &resource_server, &format!("token={token}")).await));
+            assert_eq!(tokens["expires_in"], json!(life.unwrap_or(3_600)));
+            for times in [said, seen] {
+                assert_eq!(times["exp"].as_u64().unwrap() - times["iat"].as_u64().unwrap(), life.unwrap_or(3_600));
+            }
+        }
     }
 }
 

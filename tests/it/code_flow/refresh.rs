@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{is_active, other_client, public_client, refreshed, started};
 use crate::browser::{Browser, CALLBACK, PASSWORD, People, VERIFIER, location, parameter};
 use crate::http::{assert_nothing_written, outcome};
-use crate::support::{Server, encoded, json_of};
+use crate::support::{Server, claims, encoded, json_of};
 
 const DEAD: &str = "400 invalid_grant";
 
@@ -25,6 +25,10 @@ async fn a_public_client_rotates_too() {
     let first = tokens["refresh_token"].as_str().unwrap();
     assert_eq!(refreshed(&server, "", first, "").await.0, "401 invalid_client", "without saying who");
     assert_eq!(refreshed(&server, &people.client, first, "").await.0, DEAD, "another client's");
+    let confidential = people.granted(&server).await.refresh_token;
+    assert_eq!(refreshed_public(&server, &confidential).await.0, DEAD, "a confidential client's");
+    assert_eq!(refreshed(&server, "", &confidential, "&client_id=c_code").await.0, "401 invalid_client", "CVE-2026-53512: a name proves nothing");
+    assert_eq!(refreshed(&server, &people.client, &confidential, "").await.0, "200", "it stays what it was for its owner");
     let (status, second) = refreshed_public(&server, first).await;
     assert!(status == "200" && second != first && second.starts_with("gw_rt_"));
     let (_, third) = refreshed_public(&server, &second).await;
@@ -51,7 +55,7 @@ async fn the_order_of_a_family_needs_no_clock_and_outlives_every_process() {
         assert_eq!(refreshed(&restarted, &people.client, &family[replayed], "").await.0, DEAD, "{replayed}");
         assert_eq!(refreshed(&server, &people.client, &family[20], "").await.0, DEAD, "{replayed}");
         for node in [&server, &restarted] {
-            for token in [&access[0], &access[10], &access[20]] {
+            for token in &access {
                 assert!(!is_active(node, &people.client, token).await, "{replayed}");
             }
         }
@@ -124,6 +128,44 @@ async fn scope_and_resource_shrink_and_never_grow() {
     assert_eq!(answer["scope"], json!("write"));
     let token = answer["refresh_token"].as_str().unwrap();
     assert_eq!(refreshed(&server, &people.client, token, "&scope=read").await.0, "400 invalid_scope");
+}
+
+#[tokio::test]
+async fn what_the_user_did_not_tick_is_never_refreshed_into() {
+    // RT-08, G-16, AZ-26: the client may have both, asked for both, and was allowed one
+    let (server, people) = started().await;
+    let both = "https://orders.example/read https://orders.example/write";
+    let page = people.sign_in(&server, &People::url(&[("scope", both)]), "alice", PASSWORD).await;
+    let back = location(&people.browser.press(&server, &page, "approve", &[("allow", "read")]).await);
+    let mut token = json_of(&people.redeem(&server, &parameter(&back, "code").unwrap()).await)["refresh_token"].as_str().unwrap().to_owned();
+    for more in ["", "&scope=read", ""] {
+        for refused in ["&scope=write", "&scope=read+write", "&scope=https%3A%2F%2Forders.example%2Fwrite"] {
+            assert_eq!(refreshed(&server, &people.client, &token, refused).await.0, "400 invalid_scope", "{refused}");
+        }
+        let form = format!("grant_type=refresh_token&refresh_token={token}{more}");
+        let tokens = json_of(&server.post("/oauth2/token", &people.client, &form).await);
+        assert_eq!((&tokens["scope"], &claims(tokens["access_token"].as_str().unwrap())["scope"]), (&json!("read"), &json!("read")), "{more}");
+        token = tokens["refresh_token"].as_str().unwrap().to_owned();
+    }
+}
+
+#[tokio::test]
+async fn signing_out_and_waits_after_failed_sign_ins_end_no_grant() {
+    // RT-10, RT-16, and what is pinned of them
+    let (server, people) = started().await;
+    let granted = people.granted(&server).await;
+    let code = people.code(&server).await;
+    let page = people.browser.open(&server, &People::url(&[("scope", "https://orders.example/write")])).await;
+    location(&people.browser.press(&server, &page, "sign_out", &[]).await);
+    assert!(!people.browser.cookies.borrow().contains_key("__Host-gatewright_session"));
+    let guesser = People::default();
+    for at in 0..11 {
+        let status = guesser.sign_in(&server, &People::url(&[]), "alice", "wrong").await.status();
+        assert_eq!(status, if at < 10 { 200 } else { 429 }, "{at}");
+    }
+    assert_eq!(outcome(&people.redeem(&server, &code).await), "200");
+    assert_eq!(refreshed(&server, &people.client, &granted.refresh_token, "").await.0, "200");
+    assert!(is_active(&server, &people.client, &granted.access_token).await);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ impl Endpoint {
     async fn answer(&self, request: &Request, fresh: &Fresh) -> Result<Response, Refusal> {
         match request.method {
             // Whoever looks ahead for somebody else sees nothing and starts nothing (AZ-28).
-            Method::GET | Method::HEAD if request.headers.contains_key("sec-purpose") => Ok(respond::empty(StatusCode::NO_CONTENT)),
+            Method::GET | Method::HEAD if request.headers.contains_key("sec-purpose") => Ok(pages::secured(respond::empty(StatusCode::NO_CONTENT))),
             Method::GET | Method::HEAD => self.begin(request, request.query.clone(), fresh).await,
             Method::POST => {
                 let form = request.form_of_page(&self.issuer, PATH)?;

@@ -55,3 +55,46 @@ pub fn decide(request: &Request, facts: &Facts<'_>, fresh: &Fresh) -> Decision {
         Err(error) => Err(error).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::api::Apis;
+    use super::super::super::grant::fixture::{CALLBACK, VERIFIER, granted};
+    use super::super::fixture::{alice, decided, decided_with, ends_of_a_user, given};
+    use super::*;
+
+    fn form(code: &GrantToken) -> String {
+        format!("grant_type=authorization_code&code={}&redirect_uri={CALLBACK}&code_verifier={VERIFIER}", code.expose())
+    }
+
+    #[test]
+    fn a_code_gives_what_was_allowed_and_the_client_may_still_have() {
+        // TE-17, RT-08, RT-12
+        let (grant, code) = granted();
+        let mut both = grant.clone();
+        both.scope.push("write".to_owned());
+        for (grant, client, expected) in
+            [(&grant, json!({}), "read"), (&both, json!({}), "read write"), (&both, json!({"scopes": ["https://orders.example/write"]}), "write")]
+        {
+            assert_eq!(given(decided(&form(&code), client, Some(grant), Some(&alice(json!({}))))).as_deref(), Ok(expected));
+        }
+        for (grants, expected) in [(json!(["authorization_code"]), false), (json!(["authorization_code", "refresh_token"]), true)] {
+            let issued = decided(&form(&code), json!({"grant_types": grants}), Some(&grant), Some(&alice(json!({})))).answer.unwrap();
+            assert_eq!((issued.refresh_token.is_some(), issued.claims.grant_id), (expected, Some(grant.grant_id.clone())));
+        }
+    }
+
+    #[test]
+    fn what_has_come_between_the_user_and_the_code_is_seen_and_leaves_it_as_it_is() {
+        // TE-30, RT-16, I-13
+        let (grant, code) = granted();
+        for (person, client, expected) in ends_of_a_user() {
+            assert_eq!(given(decided(&form(&code), client, Some(&grant), person.as_ref())), Err(expected));
+        }
+        let gone = decided_with(&Apis::new(Vec::new(), 1), &form(&code), json!({}), Some(&grant), Some(&alice(json!({}))));
+        assert_eq!(given(gone), Err("api_gone"));
+        assert_eq!(given(decided(&form(&code), json!({}), None, None)), Err("grant_unknown"));
+    }
+}

@@ -16,6 +16,8 @@ use super::user::Person;
 
 pub mod authorization_code;
 pub mod client_credentials;
+#[cfg(test)]
+mod fixture;
 pub mod password;
 pub mod refresh_token;
 

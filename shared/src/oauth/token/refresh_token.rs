@@ -76,3 +76,58 @@ fn narrowed(request: &Request, grant: &Grant, api: &Api, facts: &Facts<'_>) -> R
         None => Ok(values.join(" ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::api::Apis;
+    use super::super::super::grant::fixture::active;
+    use super::super::fixture::{alice, decided, decided_with, ends_of_a_user, given};
+    use super::*;
+
+    fn form(token: &GrantToken, more: &str) -> String {
+        format!("grant_type=refresh_token&refresh_token={}{more}", token.expose())
+    }
+
+    #[test]
+    fn the_scope_is_of_what_was_granted_whatever_the_client_may_have() {
+        // RT-08, G-16: the client may have both
+        let (grant, token) = active();
+        let asked = |grant: &Grant, more: &str, client| given(decided(&form(&token, more), client, Some(grant), Some(&alice(json!({})))));
+        for (more, expected) in [
+            ("", Ok("read")),
+            ("&scope=read", Ok("read")),
+            ("&scope=https%3A%2F%2Forders.example%2Fread+offline_access", Ok("read")),
+            ("&scope=write", Err("invalid_scope")),
+            ("&scope=read+write", Err("invalid_scope")),
+            ("&scope=https%3A%2F%2Forders.example%2Fwrite", Err("invalid_scope")),
+            ("&resource=https%3A%2F%2Fbilling.example%2F", Err("invalid_target")),
+        ] {
+            assert_eq!(asked(&grant, more, json!({})), expected.map(str::to_owned), "{more}");
+        }
+        let mut both = grant;
+        both.scope.push("write".to_owned());
+        let less = json!({"scopes": ["https://orders.example/write"]});
+        for (more, client, expected) in [
+            ("", json!({}), Ok("read write")),
+            ("&scope=write", json!({}), Ok("write")),
+            ("", less.clone(), Ok("write")),
+            ("&scope=read", less, Err("invalid_scope")),
+        ] {
+            assert_eq!(asked(&both, more, client), expected.map(str::to_owned), "{more}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_only_as_good_as_its_user_and_its_client() {
+        // RT-10, RT-16, I-13
+        let (grant, token) = active();
+        for (person, client, expected) in ends_of_a_user() {
+            assert_eq!(given(decided(&form(&token, ""), client, Some(&grant), person.as_ref())), Err(expected));
+        }
+        let gone = decided_with(&Apis::new(Vec::new(), 1), &form(&token, ""), json!({}), Some(&grant), Some(&alice(json!({}))));
+        assert_eq!(given(gone), Err("api_gone"));
+        assert_eq!(given(decided(&form(&token, ""), json!({}), None, None)), Err("grant_unknown"));
+    }
+}
