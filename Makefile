@@ -4,7 +4,7 @@ SHELL := /bin/bash
 FUNCTIONS := token introspect revoke authorize metadata authorizer admin rotate-keys
 PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 
-.PHONY: help run run-lambda test test-race check core bench build interop test-browser test-engines clean
+.PHONY: help run run-lambda test test-race check core bench bench-timing build interop test-browser test-engines clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -36,6 +36,10 @@ bench: ## the benchmarks, as a table and as target/bench.json
 	cargo build --release --locked $(PACKAGES) -p floors
 	cargo build --release --locked -p local -p bench
 	target/release/bench
+
+bench-timing: ## whether the clock tells what an answer does not, as a table
+	cargo build --release --locked -p local -p bench
+	target/release/bench timing
 
 build: ## the deployable binaries, as target/lambda/<function>/bootstrap
 	cargo build --release --locked $(PACKAGES)

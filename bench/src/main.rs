@@ -5,7 +5,7 @@
 //! alone. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
 //!
 //! `bench --quick` runs a tenth of the events: enough to see that all works, too few to judge by.
-//! `bench --floors` leaves our functions out, `bench --routes` all but the route gate.
+//! `bench --floors` leaves our functions out, `bench --routes` all but the route gate. `bench timing` asks another question (see there).
 
 mod cpu;
 mod floors;
@@ -17,6 +17,7 @@ mod routes;
 mod seed;
 mod store;
 mod subject;
+mod timing;
 
 use function::Plan;
 use report::Report;
@@ -35,8 +36,11 @@ async fn run() -> Result<(), Error> {
     if let [raw::FIRST_RANDOM | raw::FIRST_SIGNATURE] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         return raw::first_use(&arguments.concat());
     }
+    if let Some(("timing", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return timing::run(&rest.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
     if let Some(unknown) = arguments.iter().find(|argument| !["--quick", "--floors", "--routes"].contains(&argument.as_str())) {
-        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors | --routes]").into());
+        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors | --routes], bench timing [--quick]").into());
     }
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };

@@ -66,7 +66,7 @@ async fn ask(engine: &str, request: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// One HTTP message with a `Content-Length`; `None` at the end of the stream.
-async fn message(stream: &mut TcpStream) -> Result<Option<Vec<u8>>, Error> {
+pub async fn message(stream: &mut TcpStream) -> Result<Option<Vec<u8>>, Error> {
     let mut message = Vec::with_capacity(4096);
     loop {
         if let Some((head, body)) = split(&message) {

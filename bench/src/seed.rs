@@ -16,7 +16,7 @@ use tokio::process::Command;
 use crate::function::binary;
 use crate::{Error, store, subject};
 
-const ADMIN: (&str, &str) = ("bench-admin", "bench-admin-secret-0123456789abcdef0123456789");
+pub const ADMIN: (&str, &str) = ("bench-admin", "bench-admin-secret-0123456789abcdef0123456789");
 
 /// What is in the table, and how a function comes to it.
 pub struct Setup {
@@ -110,12 +110,12 @@ async fn fetch_tokens(setup: &Setup, scope: &str, count: usize) -> Result<Vec<St
     Ok(tokens)
 }
 
-fn text(object: &Value, member: &str) -> Result<String, Error> {
+pub fn text(object: &Value, member: &str) -> Result<String, Error> {
     let value = object.get(member).and_then(Value::as_str);
     Ok(value.ok_or_else(|| format!("no `{member}` in {object}"))?.to_owned())
 }
 
-async fn wait_until_ready(port: u16) -> Result<(), Error> {
+pub async fn wait_until_ready(port: u16) -> Result<(), Error> {
     for _ in 0..200 {
         if send(port, "GET /healthz", "", "text/plain", "").await.is_ok_and(|(status, _)| status == "200") {
             return Ok(());
@@ -125,7 +125,7 @@ async fn wait_until_ready(port: u16) -> Result<(), Error> {
     Err("the local run was not ready within 10 seconds".into())
 }
 
-async fn post(port: u16, path: &str, authorization: &str, content_type: &str, body: &str) -> Result<Value, Error> {
+pub async fn post(port: u16, path: &str, authorization: &str, content_type: &str, body: &str) -> Result<Value, Error> {
     let (status, answer) = send(port, &format!("POST {path}"), authorization, content_type, body).await?;
     if !status.starts_with('2') {
         return Err(format!("POST {path}: {status} {answer}").into());

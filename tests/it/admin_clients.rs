@@ -10,7 +10,7 @@ const GENERATED: [&str; 2] = ["secret_id", "client_id"];
 
 #[tokio::test]
 async fn a_client_is_made_shown_changed_and_deleted() {
-    // I-01, I-03, I-06, I-14, AD-03, O-10, O-20
+    // I-01, I-03, I-06, I-14, M-15, AD-03, O-10, O-20
     let server = Server::start().await;
     server.fixtures().await;
     server.roles(&["clerk"]).await;

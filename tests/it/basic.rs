@@ -49,6 +49,13 @@ async fn the_same_principal_as_by_token() {
     for name in ["oracle-mobile-backend-id", "X-Client-Id"] {
         assert_eq!(call(&server, &basic("ALICE", PASSWORD), Some((name, "be1"))).await.status(), 200, "{name}");
     }
+    // M-11: a name beyond ASCII, and M-13: whoever was let in has to say it again
+    let zoe = crate::browser::user(&server, "zoë", json!({})).await;
+    assert_eq!(server.admin("PUT", &format!("/clients/be1/assignments/users/{zoe}"), Value::Null).await.status(), 204);
+    assert_eq!(json_of(&call(&server, &basic("Zoë", PASSWORD), BE1).await)["principal"]["username"], json!("zoë"));
+    for backend in [vec![], vec![("x-client-id", "be1")]] {
+        assert_eq!(server.send("GET", "/orders/1", &backend, "").await.status(), 401);
+    }
 }
 
 #[tokio::test]
@@ -56,9 +63,21 @@ async fn without_the_right_backend_there_is_no_realm() {
     // M-11, M-12, M-13
     let (server, _) = started().await;
     let right = basic("alice", PASSWORD);
-    let refused = call(&server, &right, None).await;
-    let challenges: Vec<&str> = refused.headers().get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
-    assert_eq!((refused.status().as_u16(), challenges), (401, vec![r#"Bearer realm="gatewright""#, r#"Basic realm="gatewright", charset="UTF-8""#]));
+    assert_eq!(call(&server, &right, BE1).await.status(), 200);
+    server.node().flush(&server.fresh()).await;
+    for (backend, authorization, calls) in [
+        // No user is looked for without a client of ours, and none is signed in without their password.
+        (None, &right, ""),
+        (Some(("x-client-id", "nobody")), &right, "BatchGetItem 1"),
+        (BE1, &basic("alice", "wrong password"), "BatchGetItem 3, TransactWriteItems 1"),
+    ] {
+        server.proxy.calls();
+        let refused = call(&server, authorization, backend).await;
+        assert_eq!(server.proxy.calls(), calls, "{backend:?}");
+        let challenges: Vec<&str> = refused.headers().get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
+        let expected = vec![r#"Bearer realm="gatewright""#, r#"Basic realm="gatewright", charset="UTF-8""#];
+        assert_eq!((refused.status().as_u16(), challenges), (401, expected), "{backend:?}");
+    }
     for backend in [Some(("x-client-id", "be2")), Some(("x-client-id", "nobody")), Some(("x-client-id", ""))] {
         assert_eq!(call(&server, &right, backend).await.status(), 401, "{backend:?}");
     }

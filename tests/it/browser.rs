@@ -55,6 +55,7 @@ impl Browser {
                 cookie.starts_with("__Host-gatewright_") && cookie.ends_with("; HttpOnly; SameSite=Lax; Secure") && cookie.contains("; Path=/;"),
                 "{cookie}"
             );
+            assert!(!cookie.to_lowercase().contains("domain"), "{cookie}");
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             if value.is_empty() {
                 self.cookies.borrow_mut().remove(name);

@@ -275,20 +275,27 @@ async fn an_expired_secret_is_a_wrong_one() {
 #[tokio::test]
 async fn guesses_at_a_clients_secret_have_to_wait_and_the_client_has_not() {
     // LO-04, LO-05, CA-15
-    let (server, secret) = with_client(json!({})).await;
+    let server = Server::with(&[("GATEWRIGHT_TOKENINFO", "on")]).await;
+    server.fixtures().await;
+    let right = server.client("c_cc", json!({})).await;
     let other_node = server.another().await;
     let from = async |node: &Server, source: &str, path: &str, authorization: &str| {
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", authorization), ("x-forwarded-for", "192.0.2.1")];
-        node.send_from(Some(source), "POST", path, &headers, format!("{GRANT}&token=x")).await
+        let (kind, body) = match path {
+            "/oauth2/diagnose" => ("application/json", json!({"token": "x", "method": "GET", "path": "/"}).to_string()),
+            _ => ("application/x-www-form-urlencoded", format!("{GRANT}&token=x&access_token=x")),
+        };
+        let headers = [("content-type", kind), ("authorization", authorization), ("x-forwarded-for", "192.0.2.1")];
+        node.send_from(Some(source), "POST", path, &headers, body).await
     };
-    let (wrong, nobody, right) = (basic("c_cc", &"x".repeat(43)), basic("c_nobody", &"x".repeat(43)), basic("c_cc", &secret));
+    let paths = ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/tokeninfo", "/oauth2/diagnose"];
+    let (wrong, nobody) = (basic("c_cc", &"x".repeat(43)), basic("c_nobody", &"x".repeat(43)));
     // Unknown clients and known ones are counted as one, at every endpoint and every node.
     for at in 0..50 {
         let (node, authorization) = (if at % 2 == 0 { &server } else { &other_node }, if at % 3 == 0 { &nobody } else { &wrong });
-        let path = ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"][at % 3];
+        let path = paths[at % 5];
         assert_eq!(outcome(&from(node, "198.51.100.7", path, authorization).await), "401 invalid_client", "{at}");
     }
-    for path in ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"] {
+    for path in paths {
         for authorization in [&wrong, &nobody] {
             let refused = from(&other_node, "198.51.100.7", path, authorization).await;
             assert_eq!(outcome(&refused), "429 slow_down", "{path}");

@@ -5,9 +5,11 @@ mod codes;
 mod meetings;
 mod pages;
 mod processes;
+mod public;
 mod races;
 mod refresh;
 mod sign_in;
+mod tries;
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -149,7 +151,7 @@ async fn who_may_not_use_the_client_is_told_after_the_password() {
 
 #[tokio::test]
 async fn the_password_grant_needs_both_switches() {
-    // M-17, I-11, I-12, I-16, TE-28, 5.3
+    // M-17, I-11, TE-28, 5.3
     let on = Server::with(&[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
     on.fixtures().await;
     let people = People::of(&on).await;

@@ -3,6 +3,7 @@
 mod admin;
 mod admin_clients;
 mod admin_objects;
+mod admin_scopes;
 mod agreement;
 mod answers;
 mod authorizer;
@@ -33,6 +34,7 @@ mod proxy;
 mod replay;
 mod revoke;
 mod roles;
+mod round_trips;
 mod routes;
 mod scripts;
 mod secrets;

@@ -90,7 +90,7 @@ async fn only_the_owner_revokes() {
 
 #[tokio::test]
 async fn callers_authenticate_and_say_which_token() {
-    // RV-06, RV-08, G-13, CVE-2018-1000211. A public client has no tokens to revoke yet; its own name is enough to ask.
+    // RV-06, RV-08, G-13, CVE-2018-1000211; public clients are in code_flow/public.rs
     let (server, owner, other) = with_clients().await;
     let token = server.token(&owner, "").await;
     server.proxy.calls();

@@ -277,7 +277,7 @@ async fn a_role_in_use_cannot_be_deleted_and_is_free_when_nothing_uses_it() {
     server.roles(&["manager"]).await;
     let delete = async || detail(&server, "DELETE", "/roles/manager", Value::Null).await;
     let privilege = json!({"name": "p", "api": "orders", "roles": ["manager"]});
-    let one = "409 the role is used 1 times: take it from the clients and privileges that name it first";
+    let one = "409 the role is used 1 times: take it from the clients, users, groups and privileges that name it first";
     // By a client: created with it, given it, patched to it; released by taking, patching and deleting.
     server.client("c_1", json!({"roles": ["manager"]})).await;
     assert_eq!(delete().await, one);
@@ -290,7 +290,7 @@ async fn a_role_in_use_cannot_be_deleted_and_is_free_when_nothing_uses_it() {
     for _ in 0..2 {
         assert_eq!(status(&server, "PUT", "/clients/c_1/roles/manager", Value::Null).await, 204);
     }
-    expect!["409 the role is used 2 times: take it from the clients and privileges that name it first"].assert_eq(&delete().await);
+    expect!["409 the role is used 2 times: take it from the clients, users, groups and privileges that name it first"].assert_eq(&delete().await);
     // By the privilege: released by patching it, or deleting it.
     assert_eq!(status(&server, "PATCH", "/privileges/p", json!({"roles": []})).await, 200);
     assert_eq!(delete().await, one);

@@ -74,6 +74,15 @@ async fn people(server: &Server) {
         200
     );
     alice.wrong_password(server).await;
+    // A group is assigned, a request is denied, and what was allowed is withdrawn and allowed again.
+    let page = alice.browser.open(server, &People::url(&[("scope", "https://orders.example/write")])).await;
+    alice.browser.press(server, &page, "deny", &[]).await;
+    for (method, path) in
+        [("PUT", "/clients/c_code/assignments/groups/clerks".to_owned()), ("DELETE", format!("/users/{}/grants/c_code", alice.alice))]
+    {
+        assert_eq!(server.admin(method, &path, Value::Null).await.status(), 204, "{path}");
+    }
+    alice.granted(server).await;
 }
 
 /// The items of the table, as the engine has them: attribute name to type and value.
@@ -247,7 +256,7 @@ async fn what_the_server_writes_is_what_the_page_shows() {
             let expected = match (name.as_str(), example.get(name)) {
                 ("sealed", _) => "B",
                 ("clients", _) => "SS",
-                (_, Some(Value::Number(_))) | ("ttl" | "v" | "revoked_at", _) => "N",
+                (_, Some(Value::Number(_))) | ("ttl" | "v" | "revoked_at" | "group_since", _) => "N",
                 (_, None) if kind == "usage" || kind == "stats" => "N",
                 _ => "S",
             };

@@ -161,6 +161,8 @@ impl Server {
         let response = Box::pin(self.functions.answer(request, self.fresh())).await;
         if shared::routes::is_ours(path) {
             crate::answers::check(method, target, &response);
+        } else {
+            assert!(!response.headers().contains_key("set-cookie"), "M-13 {method} {target}");
         }
         response
     }

@@ -355,7 +355,7 @@ async fn a_full_scope_belongs_to_one_api_and_the_shorter_life_wins() {
 
 #[tokio::test]
 async fn every_refusal_has_its_code() {
-    // seeds 3.2, TE-03, T-23. "Too many attempts" (429) is not built.
+    // seeds 3.2, TE-03, T-23. "Too many attempts" (429) is in users/passwords.rs and client_auth.rs.
     let server = Server::start().await;
     server.fixtures().await;
     let client = server.client("c_cc", json!({})).await;
@@ -721,17 +721,17 @@ async fn a_token_costs_one_read_and_one_write() {
         full, first of the secret on the day: BatchGetItem 1, PutItem 1, TransactWriteItems 1
         full, again: BatchGetItem 1, PutItem 1
         full, when the keys are old: BatchGetItem 1, PutItem 1
-        full, the next day: BatchGetItem 1, PutItem 4, TransactWriteItems 1, UpdateItem 5
+        full, the next day: BatchGetItem 1, BatchWriteItem 1, PutItem 1, TransactWriteItems 1, UpdateItem 5
         full, again: BatchGetItem 1, PutItem 1
         opaque, first of the secret on the day: BatchGetItem 1, PutItem 1, TransactWriteItems 1
         opaque, again: BatchGetItem 1, PutItem 1
         opaque, when the keys are old: BatchGetItem 1, PutItem 1
-        opaque, the next day: BatchGetItem 1, PutItem 4, TransactWriteItems 1, UpdateItem 5
+        opaque, the next day: BatchGetItem 1, BatchWriteItem 1, PutItem 1, TransactWriteItems 1, UpdateItem 5
         opaque, again: BatchGetItem 1, PutItem 1
         light, first of the secret on the day: BatchGetItem 1, TransactWriteItems 1
         light, again: BatchGetItem 1
         light, when the keys are old: BatchGetItem 1
-        light, the next day: BatchGetItem 1, PutItem 3, TransactWriteItems 1, UpdateItem 5
+        light, the next day: BatchGetItem 1, BatchWriteItem 1, TransactWriteItems 1, UpdateItem 5
         light, again: BatchGetItem 1
     "#]]
     .assert_eq(&costs);

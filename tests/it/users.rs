@@ -1,8 +1,12 @@
 //! `/admin/v1/users`, `/groups` and the assignments of clients.
 
 mod access;
+mod epochs;
 mod feed;
+mod limits;
 mod objects;
+mod passwords;
+mod states;
 
 use serde_json::{Value, json};
 

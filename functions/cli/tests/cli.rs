@@ -318,7 +318,7 @@ async fn roles_and_privileges_are_made_listed_and_deleted() {
     let given = deployment.run(&["client", "role", "shop", "clerk"]).await;
     assert_eq!(given.out, "shop has the role clerk, and so have its tokens\n", "{}", given.err);
     assert_eq!(deployment.run(&["client", "show", "shop", "--json"]).await.code, 0);
-    let used = "the role is used 2 times: take it from the clients and privileges that name it first";
+    let used = "the role is used 2 times: take it from the clients, users, groups and privileges that name it first";
     assert_eq!(deployment.run(&["role", "delete", "clerk"]).await.refusal(), used);
     let taken = deployment.run(&["client", "role", "shop", "clerk", "--take"]).await;
     assert_eq!(taken.out, "shop no longer has the role clerk, nor have its tokens\n", "{}", taken.err);

@@ -52,7 +52,7 @@ pub fn greet(issuer: &Issuer, data: Option<&Path>, first: Option<&FirstAdmin>, f
 }
 
 /// The quick start, in shell: a client gets a token, calls a route through the authorizer, gives the token back and is refused. The
-/// README shows the same lines; a test runs them.
+/// README shows the same lines (below), and a script runs them.
 pub const QUICK_START: &str = r#"member() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"; }
 ADMIN=$(curl -s -u "$ADMIN_CLIENT_ID:$ADMIN_CLIENT_SECRET" -d grant_type=client_credentials $B/oauth2/token | member access_token)
 curl -s -w '\n' -H "Authorization: Bearer $ADMIN" -d '{"name":"orders","audience":"https://orders.example/","scopes":[{"value":"read"}],"access":"authenticated"}' $B/admin/v1/apis
@@ -63,3 +63,15 @@ curl -s -w '\n' -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/introspect
 curl -s -i -w '\n' -u "shop:$SECRET" -d token=$TOKEN $B/oauth2/revoke
 sleep 6; curl -s -i -w '\n' -H "Authorization: Bearer $TOKEN" $B/orders/1
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_same_lines() {
+        let blocks: Vec<&str> = include_str!("../../../README.md").split("```sh\n").skip(2).filter_map(|block| block.split("```").next()).collect();
+        let shown = format!("{}{}", blocks[0], blocks[1]);
+        assert_eq!(shown.strip_prefix(". .gatewright/admin.env\n"), Some(QUICK_START));
+    }
+}

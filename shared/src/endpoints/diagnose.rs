@@ -99,13 +99,13 @@ async fn diagnosis(evidence: &Evidence, caller: &Caller, question: &[u8], fresh:
     {
         return Err(Refusal::NotOwner);
     }
-    answer(evidence, &question, &sent, examined, decoded, fresh).await
+    answer(evidence, caller, (&question, &sent), examined, decoded, fresh).await
 }
 
 async fn answer(
     evidence: &Evidence,
-    question: &Question,
-    sent: &Sent<'_>,
+    caller: &Caller,
+    (question, sent): (&Question, &Sent<'_>),
     examined: Option<Examined>,
     decoded: Option<Map<String, Value>>,
     fresh: &Fresh,
@@ -151,7 +151,9 @@ async fn answer(
     let issuer = evidence.keyring.issuer();
     let (record, protection) = (record.as_ref(), protection.as_ref());
     let circumstances = Circumstances { issuer, token_issuer, claims, record, parties, protection, now: fresh.now };
-    let route = protection.map(RouteView::of);
+    // What a route asks for is to be had with `access.read`; to a client it is told for the sake of a token that it really has.
+    let may_see_route = claims.is_some() || matches!(caller, Caller::Admin);
+    let route = protection.filter(|_| may_see_route).map(RouteView::of);
     let diagnosis = closed.map(|closed| closed.explain(&circumstances));
     let (detail, remedy) = match diagnosis {
         Some(diagnosis) => (diagnosis.detail, diagnosis.remedy),

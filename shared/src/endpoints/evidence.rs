@@ -1,5 +1,5 @@
-//! Everything that is known of a presented token, read in one round trip: the basis of introspection, revocation, the admin API and
-//! the authorizer's first sight of a token.
+//! Everything that is known of a presented token, read in one round trip: the basis of introspection, revocation, diagnosis and the admin
+//! API. (The authorizer reads only what it does not remember: `authorizer/mod.rs`.)
 
 use std::sync::Arc;
 
@@ -80,14 +80,11 @@ impl Evidence {
         let batch = self.store.batch().with_some(also.map(Key::Client)).with(Key::Token(&digest)).with(Key::Apis);
         let mut found = batch.read().await?;
         let claims = found.token(&digest)?.filter(|record| record.format == AccessTokenFormat::Opaque).map(|record| record.claims);
-        if let Some(claims) = &claims
-            && also != Some(&claims.client_id)
-        {
-            found.extend(self.store.batch().with(Key::Client(&claims.client_id)).read().await?);
-        }
-        if let Some(user_id) = claims.as_ref().and_then(Claims::user_id) {
-            let grant = claims.as_ref().and_then(|claims| claims.grant_id.as_ref()).map(Key::Grant);
-            found.extend(self.store.batch().with(Key::User(&user_id)).with_some(grant).read().await?);
+        if let Some(claims) = &claims {
+            let client = Some(&claims.client_id).filter(|client_id| also != Some(*client_id));
+            let user_id = claims.user_id();
+            let batch = self.store.batch().with_some(client.map(Key::Client)).with_some(user_id.as_ref().map(Key::User));
+            found.extend(batch.with_some(claims.grant_id.as_ref().map(Key::Grant)).read().await?);
         }
         Ok(Examined { claims: claims.ok_or(TokenFault::Unknown), format: AccessTokenFormat::Opaque, found, person: None, kid: None })
     }

@@ -8,11 +8,13 @@ use crate::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
 use crate::oauth::fresh::Fresh;
 use crate::oauth::password::{Password, nobodys_work};
 use crate::oauth::sign_in::{Attempts, FREE_FOR_ACCOUNT, FREE_FOR_SOURCE};
+use crate::oauth::time::Timestamp;
 use crate::oauth::user::{User, UserId, canonical_username};
 use crate::store::{Commit, Key, Store, StoreError};
 
-/// How often a try that met another one of the same account or source is noted again.
-const ATTEMPTS: usize = 10;
+/// How often a try that met another one of the same account or source is noted again. Each time another one was noted or taken back, and of
+/// guesses no more than [`FREE_FOR_SOURCE`] are noted in a row.
+const ATTEMPTS: usize = 40;
 
 /// How a try ended.
 #[derive(Debug)]
@@ -74,8 +76,8 @@ pub(super) async fn sign_in(store: &Store, what: &Try<'_>, fresh: &Fresh) -> Res
 struct Tried {
     /// Whose the username is, if it is anybody's.
     user_id: Option<UserId>,
-    /// What was noted for the source.
-    of_source: Option<Attempts>,
+    /// What was noted for the source, and when its last try began before this one.
+    of_source: Option<(Attempts, Timestamp)>,
 }
 
 /// Notes a try before the password is looked at, for its account and its source; the seconds to wait if there were too many.
@@ -99,7 +101,8 @@ async fn noted(
         let notes: Vec<(&str, Attempts)> = account.zip(of_account).into_iter().chain(source.zip(of_source)).collect();
         if notes.is_empty() || store.note_attempts(&notes, None).await? == Commit::Done {
             let user_id = canonical.and_then(|canonical| found.user_id_of(realm, canonical));
-            return Ok(Ok(Tried { user_id, of_source }));
+            let last_at = source.map_or(Ok(None), |source| found.attempts(source))?.map_or(fresh.now, |earlier| earlier.last_at);
+            return Ok(Ok(Tried { user_id, of_source: of_source.map(|noted| (noted, last_at)) }));
         }
     }
     // So many tries at once of one account, or from one place, are nobody's who knows the password.
@@ -107,14 +110,15 @@ async fn noted(
 }
 
 /// Forgets the failures of an account that has succeeded, and takes back what the try cost its source.
-async fn forgive(store: &Store, account: Option<&str>, mut source: Option<(&str, Attempts)>) -> Result<(), StoreError> {
+async fn forgive(store: &Store, account: Option<&str>, mut source: Option<(&str, (Attempts, Timestamp))>) -> Result<(), StoreError> {
     for _ in 0..ATTEMPTS {
-        let notes: Vec<(&str, Attempts)> = source.map(|(whose, noted)| (whose, noted.taken_back())).into_iter().collect();
+        let notes: Vec<(&str, Attempts)> = source.map(|(whose, (noted, last_at))| (whose, noted.taken_back(last_at))).into_iter().collect();
         if store.note_attempts(&notes, account).await? == Commit::Done {
             return Ok(());
         }
         if let Some((whose, _)) = source {
-            source = store.batch().with(Key::Attempts(whose)).read().await?.attempts(whose)?.map(|attempts| (whose, attempts));
+            let noted = store.batch().with(Key::Attempts(whose)).read().await?.attempts(whose)?;
+            source = noted.map(|noted| (whose, (noted, noted.last_at)));
         }
     }
     // The source keeps one failure that was none.

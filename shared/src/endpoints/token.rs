@@ -29,8 +29,8 @@ const ATTEMPTS: usize = 4;
 /// Where it is.
 const PATH: &str = "/oauth2/token";
 
-/// The endpoint and what it needs: clients, Apis, users and their groups, origins (read), grants (read, conditional write), failed sign-ins
-/// (read, write), token records (write), the signing keys (open).
+/// The endpoint and what it needs: clients, Apis, people, origins (read), grants (read, conditional write), failed sign-ins (read, write),
+/// token records, the notes of a secret's use, the audit trail and the counts (write), the signing keys (open).
 pub struct Endpoint {
     /// The table.
     pub store: Store,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::client::AccessTokenFormat;
-use super::grant::GrantId;
+use super::grant_token::GrantId;
 use super::ids::{ClientId, Issuer, Name};
 use super::jws::VerifiedPayload;
 use super::time::Timestamp;

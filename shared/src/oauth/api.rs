@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ClientId, Name};
-use super::registration::Invalid;
+use super::invalid::Invalid;
 use super::scope::is_scope_token;
 use super::time::Timestamp;
 

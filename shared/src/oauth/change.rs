@@ -74,7 +74,7 @@ pub struct AuditEvent {
     pub time: Timestamp,
     /// What: `client.created`, `token.revoked`, ...
     pub event: String,
-    /// Who: a client id, a user id, or `cli` for the command line under IAM, or `schedule`.
+    /// Who: the id of a client or of a user, or `cli` for the command line under IAM, or `schedule`.
     pub actor: String,
     /// The client that it happened to, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

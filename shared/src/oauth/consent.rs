@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::client::{Client, ClientType};
 use super::ids::ClientId;
 use super::time::Timestamp;
+use super::user::settled;
 
 /// What a user has allowed a client: full scopes, and when the client was made that they were allowed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +55,8 @@ impl Consent {
     pub fn withdrawn(earlier: Option<Self>, client_id: &ClientId, now: Timestamp) -> Self {
         let none = || Self { client_id: client_id.clone(), client_since: now, scopes: BTreeSet::new(), at: now, withdrawn_before: None, version: 0 };
         let earlier = earlier.unwrap_or_else(none);
-        let after = earlier.withdrawn_before.map_or(now, |before| now.max(before));
-        Self { scopes: BTreeSet::new(), withdrawn_before: Some(after.plus(1)), ..earlier }
+        let withdrawn = settled(earlier.withdrawn_before.unwrap_or_default(), now);
+        Self { scopes: BTreeSet::new(), withdrawn_before: Some(withdrawn), ..earlier }
     }
 }
 
@@ -84,10 +85,10 @@ mod tests {
         assert!(!is_remembered(Some(&both), &public, read));
         let withdrawn = |earlier| Consent::withdrawn(earlier, &client.client_id, at(2_000));
         let gone = withdrawn(Some(both));
-        assert!(!is_remembered(Some(&gone), &client, read) && gone.withdrawn_before == Some(at(2_001)));
+        assert!(!is_remembered(Some(&gone), &client, read) && gone.withdrawn_before == Some(at(2_005)));
         // A second withdrawal in the same second is another one, and consent given again does not undo it.
         let twice = withdrawn(Some(given(Some(&gone), read)));
-        assert_eq!((twice.withdrawn_before, withdrawn(None).withdrawn_before), (Some(at(2_002)), Some(at(2_001))));
-        assert_eq!(Consent::given(Some(&twice), &again, std::iter::empty(), at(4_000)).withdrawn_before, Some(at(2_002)));
+        assert_eq!((twice.withdrawn_before, withdrawn(None).withdrawn_before), (Some(at(2_006)), Some(at(2_005))));
+        assert_eq!(Consent::given(Some(&twice), &again, std::iter::empty(), at(4_000)).withdrawn_before, Some(at(2_006)));
     }
 }

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::grant::GrantFault;
-
 /// A refusal of a request to an endpoint that authenticates clients (RFC 6749 §5.2, RFC 8707 §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
@@ -46,12 +44,6 @@ pub enum ClientFault {
     OtherMethod,
     /// The secret is not one of the client's live secrets.
     WrongSecret,
-}
-
-impl From<GrantFault> for TokenError {
-    fn from(fault: GrantFault) -> Self {
-        Self::InvalidGrant(fault.fault())
-    }
 }
 
 impl TokenError {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::api::LONGEST_TOKEN_LIFE;
+use super::error::TokenError;
 use super::fresh::Fresh;
 use super::grant_token::Digest;
 pub use super::grant_token::{GrantId, GrantToken, Kind};
@@ -278,6 +279,12 @@ impl GrantFault {
             Self::VerifierMismatch => "code_verifier_mismatch",
             Self::Revoked => "grant_revoked",
         }
+    }
+}
+
+impl From<GrantFault> for TokenError {
+    fn from(fault: GrantFault) -> Self {
+        Self::InvalidGrant(fault.fault())
     }
 }
 

@@ -18,6 +18,7 @@ pub mod grant;
 pub mod grant_token;
 pub mod ids;
 pub mod introspection;
+pub mod invalid;
 pub mod jws;
 pub mod keys;
 pub mod metadata;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::access_token::SubjectType;
 use super::api::{Api, Apis};
 use super::ids::Name;
+use super::invalid::{Invalid, repeated};
 use super::path::PathPattern;
-use super::registration::Invalid;
 use super::time::Timestamp;
 
 /// A role: a name that clients, users and groups have, and privileges ask for.
@@ -191,9 +191,9 @@ impl PrivilegeMetadata {
                 faults.push(Invalid::new(format!("/routes/{at}/methods"), "must name methods, each once; left out, it is any method"));
             }
         }
-        for (pointer, count) in [("/roles", self.roles.len()), ("/scopes", self.scopes.len())] {
-            if count > 50 {
-                faults.push(Invalid::new(pointer, "must be at most 50"));
+        for (pointer, count, most) in [("/roles", self.roles.len(), MOST_ROLES), ("/scopes", self.scopes.len(), 50)] {
+            if count > most {
+                faults.push(Invalid::new(pointer, format!("must be at most {most}")));
             }
         }
         if repeated(&self.roles) {
@@ -233,10 +233,11 @@ impl PrivilegeMetadata {
     }
 }
 
-/// Whether a list names something twice.
-pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> bool {
-    list.iter().enumerate().any(|(at, item)| list.iter().take(at).any(|earlier| earlier == item))
-}
+/// The most roles that a client, a group or a privilege has.
+///
+/// INVARIANT: a change of all of them is one transaction, with a write for each role that goes, for each that comes, and for what else changes
+/// with the object; DynamoDB takes a hundred.
+pub(crate) const MOST_ROLES: usize = 30;
 
 #[cfg(test)]
 pub(crate) mod fixture {

@@ -1,28 +1,11 @@
 //! What an administrator may say of a client (RFC 7591 §2 names), and what is wrong with it.
 
-use std::borrow::Cow;
-
-use super::api::{Apis, LONGEST_TOKEN_LIFE};
+use super::api::{ADMIN_AUDIENCE, Apis, LONGEST_TOKEN_LIFE};
 use super::client::{ClientMetadata, ClientType, GrantType, TokenEndpointAuthMethod};
+use super::invalid::{Invalid, repeated};
 use super::origin::Origin;
-use super::privilege::repeated;
+use super::privilege::MOST_ROLES;
 use super::scope::is_scope_token;
-
-/// One fault of a request body: where, and what to do (`errors` of RFC 9457 problems).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid {
-    /// A JSON pointer (RFC 6901) to the member.
-    pub pointer: Cow<'static, str>,
-    /// What is wrong with it.
-    pub detail: Cow<'static, str>,
-}
-
-impl Invalid {
-    /// The fault `detail` of the member at `pointer`.
-    pub fn new(pointer: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
-    }
-}
 
 /// The longest life of a refresh token, in seconds: a year.
 const LONGEST_REFRESH_LIFE: u64 = 31_536_000;
@@ -71,9 +54,9 @@ impl ClientMetadata {
         if repeated(&self.roles) {
             faults.push(Invalid::new("/roles", "names a role twice"));
         }
-        for (pointer, count) in [("/roles", self.roles.len()), ("/tags", self.tags.len())] {
-            if count > 50 {
-                faults.push(Invalid::new(pointer, "must be at most 50"));
+        for (pointer, count, most) in [("/roles", self.roles.len(), MOST_ROLES), ("/tags", self.tags.len(), 50)] {
+            if count > most {
+                faults.push(Invalid::new(pointer, format!("must be at most {most}")));
             }
         }
     }
@@ -105,9 +88,17 @@ impl ClientMetadata {
         if self.scopes.len() > 100 {
             faults.push(Invalid::new("/scopes", "must be at most 100"));
         }
+        // Whoever gives users passwords and groups would otherwise have every admin scope of such a client.
+        let is_for_users = [GrantType::AuthorizationCode, GrantType::Password].iter().any(|grant_type| self.grant_types.contains(grant_type));
         for (at, full) in self.scopes.iter().enumerate() {
-            if apis.resolve(full).is_none() {
-                faults.push(Invalid::new(format!("/scopes/{at}"), "is no full scope (audience and value) of any api"));
+            match apis.resolve(full) {
+                None => faults.push(Invalid::new(format!("/scopes/{at}"), "is no full scope (audience and value) of any api")),
+                Some((api, _)) if is_for_users && api.metadata.audience == ADMIN_AUDIENCE => {
+                    let detail =
+                        "is an admin scope, which is for clients that act for themselves: make another client with client_credentials for it";
+                    faults.push(Invalid::new(format!("/scopes/{at}"), detail));
+                }
+                Some(_) => {}
             }
             if self.scopes.iter().take(at).any(|earlier| earlier == full) {
                 faults.push(Invalid::new(format!("/scopes/{at}"), "stands in the list twice"));
@@ -227,6 +218,18 @@ mod tests {
         let scopes = serde_json::json!({"scopes": ["https://orders.example/read", "https://orders.example/write", "https://billing.example/read"],
             "default_scopes": ["https://orders.example/read", "https://billing.example/read", "x"]});
         assert_eq!(faults(scopes), ["/scopes/1", "/default_scopes/2", "/default_scopes"]);
+    }
+
+    #[test]
+    fn admin_scopes_are_for_clients_that_act_for_themselves() {
+        let with = |grant_types: serde_json::Value| {
+            faults(serde_json::json!({"grant_types": grant_types, "redirect_uris": ["https://app.example/cb"],
+                "scopes": ["https://orders.example/read", "urn:gatewright:admin:clients.read", "urn:gatewright:admin:keys.write"]}))
+        };
+        assert_eq!(with(serde_json::json!(["client_credentials"])), [""; 0]);
+        for people in ["authorization_code", "password"] {
+            assert_eq!(with(serde_json::json!(["client_credentials", people])), ["/scopes/1", "/scopes/2"], "{people}");
+        }
     }
 
     #[test]

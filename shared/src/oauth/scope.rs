@@ -6,6 +6,10 @@
 use super::api::{Api, Apis, is_absolute_uri};
 use super::error::TokenError;
 
+/// The longest `scope` of a token, in bytes. A token that says more, and what an administrator has it say of its user, would be longer than
+/// any that is read.
+pub const LONGEST_SCOPE: usize = 2_500;
+
 /// Whether `text` is a `scope-token`.
 pub fn is_scope_token(text: &str) -> bool {
     //= https://www.rfc-editor.org/rfc/rfc6749#section-3.3
@@ -56,10 +60,14 @@ pub fn resolve<'a>(scope: Option<&str>, resources: &[&str], allowed: Allowed<'_>
         // RFC 9700 §2.3: one audience per token.
         _ => return Err(TokenError::InvalidTarget("a token has one audience, name one resource".into())),
     };
-    match scope {
+    let granted = match scope {
         Some(scope) => requested(scope, target, allowed, apis),
         None => unrequested(target, allowed, apis),
+    }?;
+    if granted.scope().len() > LONGEST_SCOPE {
+        return Err(TokenError::InvalidScope("the scope is too long for one token, ask for fewer values".into()));
     }
+    Ok(granted)
 }
 
 fn target<'a>(resource: &str, allowed: Allowed<'_>, apis: &'a Apis) -> Result<&'a Api, TokenError> {

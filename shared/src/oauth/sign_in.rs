@@ -100,7 +100,7 @@ impl Session {
 pub struct Attempts {
     /// How many in a row.
     pub failures: u32,
-    /// When the last one began.
+    /// When the last one began, or the last try if it was taken back while another was under way.
     pub last_at: Timestamp,
     /// Until when the next one has to wait.
     pub blocked_until: Timestamp,
@@ -125,9 +125,10 @@ impl Attempts {
         Ok(Self { failures, last_at: now, blocked_until: now.plus(wait), version })
     }
 
-    /// What is noted after a try that succeeded: it was no failure, and what it cost is taken back.
-    pub fn taken_back(self) -> Self {
-        Self { failures: self.failures.saturating_sub(1), blocked_until: self.last_at, version: self.version + 1, ..self }
+    /// What is noted after a try that succeeded: it was no failure, and what it cost is taken back. `last_at`: when the last failure began, as
+    /// far as that is known.
+    pub fn taken_back(self, last_at: Timestamp) -> Self {
+        Self { failures: self.failures.saturating_sub(1), last_at, blocked_until: last_at, version: self.version + 1 }
     }
 }
 
@@ -155,8 +156,8 @@ mod tests {
         }
         assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         let before = attempts.unwrap();
-        let taken = Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now)).unwrap().taken_back();
-        assert_eq!((taken.failures, taken.blocked_until, taken.version), (before.failures, at(now), before.version + 2));
+        let taken = Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now)).unwrap().taken_back(before.last_at);
+        assert_eq!(taken, Attempts { version: before.version + 2, blocked_until: before.last_at, ..before });
         assert_eq!(Attempts::try_at(attempts, FREE_FOR_ACCOUNT, at(now + FORGIVEN_AFTER)).unwrap().failures, 1);
     }
 

@@ -7,9 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 use super::client::Client;
 use super::fresh::Fresh;
 use super::ids::Name;
+use super::invalid::{Invalid, repeated};
 use super::password::StoredPassword;
-use super::privilege::repeated;
-use super::registration::Invalid;
 use super::time::Timestamp;
 
 /// A user's identifier and the `sub` of their tokens: `u-` and 24 hexadecimal digits. It never changes and is never used again; no client's
@@ -142,6 +141,9 @@ const RESERVED_CLAIMS: [&str; 24] = [
     "sid",
 ];
 
+/// The most roles of their own, and the most groups, that a user has: less than `MOST_ROLES`, because one change may touch both lists.
+const MOST_OF_A_USER: usize = 20;
+
 impl UserMetadata {
     /// Finds what is wrong; whether roles and groups exist is for the table to say.
     ///
@@ -153,8 +155,8 @@ impl UserMetadata {
             faults.push(Invalid::new("/username", "must be 1 to 128 characters without control characters and surrounding spaces"));
         }
         for (pointer, list) in [("/roles", &self.roles), ("/groups", &self.groups)] {
-            if list.len() > 40 || repeated(list) {
-                faults.push(Invalid::new(pointer, "must be at most 40, each once"));
+            if list.len() > MOST_OF_A_USER || repeated(list) {
+                faults.push(Invalid::new(pointer, format!("must be at most {MOST_OF_A_USER}, each once")));
             }
         }
         let is_plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
@@ -232,13 +234,19 @@ impl Epoch {
 }
 
 /// How long a sign-in or a change may take, in seconds. A token that comes from no grant is dead where it was issued less than this after a new
-/// password: it may have been asked for with the old one.
+/// password or a withdrawal: it may have been asked for before.
 const SETTLING: u64 = 5;
+
+/// From when on what comes from no grant is good after a change at `now`, given from when on it was good before: two changes in one second are
+/// two.
+pub(super) fn settled(before: Timestamp, now: Timestamp) -> Timestamp {
+    now.plus(SETTLING).max(before.plus(1))
+}
 
 impl User {
     /// The user with another password, or none.
     pub fn with_password(self, password: Option<StoredPassword>, now: Timestamp) -> Self {
-        Self { valid_from: now.plus(SETTLING).max(self.valid_from.plus(1)), password, ..self }
+        Self { valid_from: settled(self.valid_from, now), password, ..self }
     }
 }
 

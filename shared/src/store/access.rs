@@ -2,7 +2,7 @@
 
 use super::changes::apis_item;
 use super::item::{ItemBuilder, doc, number};
-use super::key::{Key, PRIVILEGES_LIST, ROLES_LIST};
+use super::key::{Key, LAST, PRIVILEGES_LIST, ROLES_LIST};
 use super::listing::Page;
 use super::write::{Commit, Expect, Transaction};
 use super::{Store, StoreError};
@@ -121,7 +121,7 @@ impl Store {
     /// Where the table did not answer for all of them.
     pub async fn privileges_of(&self, api: &Name) -> Result<Vec<Privilege>, StoreError> {
         let partition = Key::Privilege { api: api.as_str(), name: "" }.partition();
-        self.items(&partition, "", "~").await?.iter().map(doc).collect()
+        self.items(&partition, "", LAST).await?.iter().map(doc).collect()
     }
 
     /// Privileges by name, from after the place `after`.

@@ -203,10 +203,7 @@ impl Store {
     pub async fn put_token(&self, record: &TokenRecord) -> Result<(), StoreError> {
         let Some(of_user) = token_of_user_item(record) else { return self.put(token_item(record)?).await };
         let transaction = Transaction::default().put(&self.table, token_item(record)?, Expect::Anything)?;
-        match self.transact(transaction.put(&self.table, of_user, Expect::Anything)?).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact_in_any_case(transaction.put(&self.table, of_user, Expect::Anything)?).await
     }
 
     /// Revokes a token. The write is the same however often it is made, so it needs no condition.
@@ -227,10 +224,7 @@ impl Store {
         let update = update.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let changed = Changed::Token { jti: record.claims.jti.clone() };
         let transaction = self.noted(Transaction::default().update(update), Some(&changed), audit, fresh)?;
-        match self.transact(transaction).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact_in_any_case(transaction).await
     }
 
     /// Notes that a secret was used on this UTC day, unless the client was changed since it was read: then the next use notes it.
@@ -321,10 +315,7 @@ impl Store {
         if audit.user_id.is_none() {
             return self.put(audit_item(audit, id)?).await;
         }
-        match Box::pin(self.transact(self.audited(Transaction::default(), audit, id)?)).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        Box::pin(self.transact_in_any_case(self.audited(Transaction::default(), audit, id)?)).await
     }
 
     /// Writes entries of the audit trail that go with no change, each with its id: many in one round trip.

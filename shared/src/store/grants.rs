@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::changes::{token_item, token_of_user_item};
 use super::item::ItemBuilder;
-use super::key::Key;
+use super::key::{Key, LAST};
+use super::listing::Page;
 use super::write::{Commit, Expect, Transaction};
 use super::{Store, StoreError};
 use crate::oauth::access_token::TokenRecord;
@@ -63,12 +64,23 @@ impl Store {
         self.transact(self.noted(transaction, changed.as_ref(), audit, fresh)?).await
     }
 
-    /// Begins a session.
+    /// Begins a session, and ends the one that the browser had before.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn put_session(&self, digest: &str, session: &Session) -> Result<(), StoreError> {
-        self.put(ItemBuilder::new(Key::Session(digest)).doc(session)?.ttl(session.expires_at).build()).await
+    pub async fn begin_session(
+        &self,
+        (digest, session): (&str, &Session),
+        before: Option<&str>,
+        audit: &AuditEvent,
+        fresh: &Fresh,
+    ) -> Result<(), StoreError> {
+        let item = ItemBuilder::new(Key::Session(digest)).doc(session)?.ttl(session.expires_at).build();
+        let mut transaction = Transaction::default().put(&self.table, item, Expect::Anything)?;
+        if let Some(before) = before {
+            transaction = transaction.delete(&self.table, Key::Session(before), Expect::Anything)?;
+        }
+        self.transact_in_any_case(self.noted(transaction, None, audit, fresh)?).await
     }
 
     /// Ends a session.
@@ -97,13 +109,13 @@ impl Store {
         self.transact_meeting(1, transaction).await
     }
 
-    /// What a user has allowed, by client.
+    /// What a user has allowed, by client, from after the place `after`.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn consents(&self, user_id: &UserId) -> Result<Vec<Consent>, StoreError> {
+    pub async fn list_consents(&self, user_id: &UserId, after: Option<&str>, limit: usize) -> Result<Page<Consent>, StoreError> {
         let partition = format!("consent#{}", user_id.as_str());
-        self.items(&partition, "", "~").await?.iter().map(super::item::doc).collect()
+        self.contents(&partition, after.unwrap_or_default(), LAST, limit).await
     }
 
     async fn remove(&self, key: Key<'_>) -> Result<(), StoreError> {

@@ -203,6 +203,9 @@ pub(crate) fn feed_partition(bucket: u64) -> String {
     format!("feed#{bucket}")
 }
 
+/// Comes after every sort key and every `id` of a [`moment`]: they are printable ASCII, and a client's identifier may begin with `~`.
+pub(crate) const LAST: &str = "\u{7f}";
+
 /// A sort key that orders by time.
 pub(crate) fn moment(at: Timestamp, id: &str) -> String {
     format!("{:012}#{id}", at.unix())

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::definition::INDEX;
 use super::item::{Item, doc, text, token_record};
-use super::key::{CLIENTS_LIST, Key, TOKEN_LISTS, audit_list, moment, token_list};
+use super::key::{CLIENTS_LIST, Key, LAST, TOKEN_LISTS, audit_list, moment, token_list};
 use super::{Store, StoreError, unavailable};
 use crate::oauth::access_token::TokenRecord;
 use crate::oauth::change::AuditEvent;
@@ -82,7 +82,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<AuditEvent>, StoreError> {
         let start = after.map_or_else(|| moment(from, ""), str::to_owned);
-        let query = self.range(&audit_list(client_id), "list", "place", &start, &moment(to, "~")).index_name(INDEX);
+        let query = self.range(&audit_list(client_id), "list", "place", &start, &moment(to, LAST)).index_name(INDEX);
         let answer = query.limit(page_size(limit)).send().await.map_err(unavailable)?;
         let mut items = Vec::new();
         let mut last = None;
@@ -108,7 +108,7 @@ impl Store {
     ) -> Result<Page<AuditEvent>, StoreError> {
         let start = after.map_or_else(|| moment(from, ""), str::to_owned);
         let partition = Key::UserAudit { user_id, at: from, id: "" }.partition();
-        self.contents(&partition, &start, &moment(to, "~"), limit).await
+        self.contents(&partition, &start, &moment(to, LAST), limit).await
     }
 
     /// All audit entries of one UTC day up to `to`, oldest first, from after the place `after`.
@@ -123,17 +123,23 @@ impl Store {
     ) -> Result<Page<AuditEvent>, StoreError> {
         let start = after.map_or_else(|| moment(from, ""), str::to_owned);
         let partition = Key::Audit { at: from, id: "" }.partition();
-        self.contents(&partition, &start, &moment(to, "~"), limit).await
+        self.contents(&partition, &start, &moment(to, LAST), limit).await
     }
 
     /// The contents of a partition between two sort keys (the first excluded).
     pub(crate) async fn contents<T: DeserializeOwned>(&self, partition: &str, start: &str, end: &str, limit: usize) -> Result<Page<T>, StoreError> {
+        let page = self.page(partition, start, end, limit).await?;
+        let contents: Result<Vec<T>, _> = page.items.iter().map(doc).collect();
+        Ok(Page { items: contents?, next: page.next })
+    }
+
+    /// The items of a partition between two sort keys (the first excluded), as they are.
+    pub(crate) async fn page(&self, partition: &str, start: &str, end: &str, limit: usize) -> Result<Page<Item>, StoreError> {
         let query = self.range(partition, "pk", "sk", start, end).consistent_read(true);
         let answer = query.limit(page_size(limit)).send().await.map_err(unavailable)?;
         let items: Vec<Item> = answer.items.unwrap_or_default();
         let next = items.last().and_then(|item| text(item, "sk")).filter(|_| answer.last_evaluated_key.is_some()).map(str::to_owned);
-        let contents: Result<Vec<T>, _> = items.iter().map(doc).collect();
-        Ok(Page { items: contents?, next })
+        Ok(Page { items, next })
     }
 
     /// The items of a partition whose sort keys lie in `start..=end`, as they are.

@@ -1,7 +1,7 @@
 //! Users, groups and assignments.
 
 use super::item::{ItemBuilder, number, text};
-use super::key::{GROUPS_LIST, Key, USERS_LIST, assignments_partition};
+use super::key::{GROUPS_LIST, Key, LAST, USERS_LIST, assignments_partition};
 use super::listing::Page;
 use super::write::{Commit, Expect, Transaction};
 use super::{Store, StoreError};
@@ -201,24 +201,22 @@ impl Store {
             Assignee::User(user_id) => Changed::User { user_id: user_id.clone() },
             Assignee::Group(name) => Changed::Group { name: name.clone() },
         };
-        match self.transact(self.noted(transaction, Some(&changed), audit, fresh)?).await? {
-            Commit::Done => Ok(()),
-            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
-        }
+        self.transact_in_any_case(self.noted(transaction, Some(&changed), audit, fresh)?).await
     }
 
-    /// Who is assigned to a client.
+    /// Who is assigned to a client, from after the place `after`.
     ///
     /// # Errors
     /// Where the table did not answer.
-    pub async fn assignments(&self, client: &Client) -> Result<Vec<Assignee>, StoreError> {
-        let items = self.items(&assignments_partition(&client.client_id, client.created_at), "", "~").await?;
+    pub async fn list_assignments(&self, client: &Client, after: Option<&str>, limit: usize) -> Result<Page<Assignee>, StoreError> {
+        let partition = assignments_partition(&client.client_id, client.created_at);
+        let Page { items, next } = self.page(&partition, after.unwrap_or_default(), LAST, limit).await?;
         let assignee = |place: &str| match place.split_once('#') {
             Some(("user", id)) => UserId::parse(id).map(Assignee::User),
             Some(("group", name)) => Name::parse(name).map(Assignee::Group),
             _ => None,
         };
-        Ok(items.iter().filter_map(|item| text(item, "sk").and_then(assignee)).collect())
+        Ok(Page { items: items.iter().filter_map(|item| text(item, "sk").and_then(assignee)).collect(), next })
     }
 
     /// Users by id, from after the place `after`.

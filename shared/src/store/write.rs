@@ -163,6 +163,14 @@ impl Store {
         }
     }
 
+    /// Writes all or nothing, where no write has a condition that could fail.
+    pub(crate) async fn transact_in_any_case(&self, transaction: Transaction) -> Result<(), StoreError> {
+        match self.transact(transaction).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale | Commit::Exists => Err(StoreError::Unavailable("a write without a condition failed one".to_owned())),
+        }
+    }
+
     /// Writes one item, whatever was there.
     pub(crate) async fn put(&self, item: Item) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await.map_err(unavailable)?;

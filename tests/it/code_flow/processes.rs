@@ -39,7 +39,7 @@ fn filled(page: &Response, fields: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn the_whole_flow_in_processes_that_share_nothing_but_the_table() {
-    // MI-06, RT-05, HT-01, SE-05, SE-07, PK-12: each step in another process, at its most talkative, and one of them killed in between
+    // MI-06, RT-05, HT-01, I-16, SE-05, SE-07, PK-12: each step in another process, at its most talkative, and one of them killed in between
     let deployment = Deployment::start(&[]).await;
     let people = Box::pin(People::of(&deployment.server)).await;
     let (here, there) = (deployment.function("authorize", &[]).await, deployment.function("authorize", &[]).await);
@@ -77,13 +77,24 @@ async fn the_whole_flow_in_processes_that_share_nothing_but_the_table() {
     let restarted = deployment.function("token", &[]).await;
     assert_eq!(ask(&restarted, &refresh(&tokens["refresh_token"])).await.1["error"], "invalid_grant");
     assert_eq!(ask(&restarted, &refresh(&third["refresh_token"])).await.1["error"], "invalid_grant", "the family is dead");
-    for function in [&here, &there, &restarted] {
+    // I-16: the password grant, right, wrong, and with all of it in the URL
+    let client = crate::browser::password_client(&deployment.server, json!({"enforce_assignments": false})).await;
+    let by_password = deployment.function("token", &[("GATEWRIGHT_PASSWORD_GRANT", "on")]).await;
+    for (password, expected) in [(PASSWORD, 200), ("CanaryPassword", 400)] {
+        let form = format!("grant_type=password&username=alice&password={}", encoded(password));
+        for (query, form, expected) in [("", form.as_str(), expected), (&form, "", 400)] {
+            let sent = Sent { authorization: &client, query, form, ..Sent::post("/oauth2/token") };
+            assert_eq!(invoke(&by_password, &rest(&sent)).await.unwrap()["statusCode"], expected, "{expected}");
+        }
+    }
+    for function in [&here, &there, &restarted, &by_password] {
         printed.push_str(&function.output());
     }
     assert!(printed.contains("token issued") && printed.contains("token refused"));
     let secret_part = |token: &str| token.split_once('.').unwrap().1.to_owned();
     let mut canaries = ["CanaryPassword", "CanaryState", VERIFIER, PASSWORD].map(str::to_owned).to_vec();
     canaries.extend([encoded(PASSWORD), secret_part(&code), people.client.strip_prefix("Basic ").unwrap().to_owned()]);
+    canaries.push(client.strip_prefix("Basic ").unwrap().to_owned());
     canaries.extend([&tokens, &second, &third].map(|answer| secret_part(answer["refresh_token"].as_str().unwrap())));
     canaries.extend(cookies.iter().map(|cookie| cookie.split_once('=').unwrap().1.to_owned()));
     for canary in canaries {

@@ -376,7 +376,7 @@ async fn lasts(calls: &[Call]) -> usize {
         let said = match call {
             Call::CreateUser | Call::CreateGroup => 409,
             Call::DeleteUser | Call::DeleteGroup | Call::Withdraw => 404,
-            Call::Code | Call::Approve => 400,
+            Call::Code | Call::Approve | Call::Deny => 400,
             _ => good(call),
         };
         let again = answer.status();

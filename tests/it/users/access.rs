@@ -99,29 +99,6 @@ async fn the_claims_of_a_user_are_in_their_tokens_beside_the_servers_own() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_everything_that_the_old_one_opened() {
-    // LO-10: sessions, codes, refresh tokens, access tokens
-    let server = Server::start().await;
-    server.fixtures().await;
-    let people = Box::pin(People::of(&server)).await;
-    let granted = Box::pin(people.granted(&server)).await;
-    let code = Box::pin(people.code(&server)).await;
-    assert_eq!(everywhere(&server, &people, &granted.access_token).await, (true, 200, "ok".to_owned(), Value::Null));
-    changes(&server, "PATCH", &format!("/users/{}", people.alice), json!({"password": "another long password"})).await;
-    assert_eq!(everywhere(&server, &people, &granted.access_token).await, (false, 401, "revoked".to_owned(), json!("token")));
-    let refresh = format!("grant_type=refresh_token&refresh_token={}", encoded(&granted.refresh_token));
-    assert_eq!(outcome(&server.post("/oauth2/token", &people.client, &refresh).await), "400 invalid_grant");
-    assert_eq!(outcome(&people.redeem(&server, &code).await), "400 invalid_grant");
-    // The browser that was signed in is asked again, and the old password is none.
-    let page = people.browser.open(&server, &People::url(&[])).await;
-    assert!(String::from_utf8_lossy(page.body()).contains("id=\"sign-in\""));
-    let answer = Box::pin(people.sign_in(&server, &People::url(&[]), "alice", PASSWORD)).await;
-    assert!(String::from_utf8_lossy(answer.body()).contains("Username or password is wrong."));
-    let answer = Box::pin(people.sign_in(&server, &People::url(&[]), "alice", "another long password")).await;
-    assert!(!String::from_utf8_lossy(answer.body()).contains("id=\"sign-in\""));
-}
-
-#[tokio::test]
 async fn a_change_without_a_password_ends_nothing_and_none_at_all_ends_sign_in() {
     // LO-10
     let server = Server::start().await;

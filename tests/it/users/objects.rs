@@ -87,12 +87,12 @@ async fn a_user_is_changed_by_merge_and_under_the_version_that_was_seen() {
         let headers = [("authorization", token.as_str()), ("content-type", "application/json"), ("if-match", tag)];
         server.send(method, &format!("/admin/v1{path}"), &headers, body.to_string()).await
     };
-    let changed = send("PATCH", &path, "\"1\"", json!({"roles": ["clerk"], "username": "alicia", "claims": {"c": 3}})).await;
+    let changed = send("PATCH", &path, "\"1\"", json!({"roles": ["clerk"], "username": "alicia", "claims": {"a": null, "c": 3}})).await;
     assert_eq!((changed.status().as_u16(), changed.headers()["etag"].to_str().unwrap()), (200, "\"2\""), "{}", shown(&changed));
     let body = json_of(&changed);
     assert_eq!(
         (&body["version"], &body["username"], &body["roles"], &body["claims"]),
-        (&json!(2), &json!("alicia"), &json!(["clerk"]), &json!({"c": 3}))
+        (&json!(2), &json!("alicia"), &json!(["clerk"]), &json!({"b": 2, "c": 3}))
     );
     assert_eq!(seen(&server, &path).await, body);
     assert_eq!(send("PATCH", &path, "\"1\"", json!({"active": false})).await.status(), 412);

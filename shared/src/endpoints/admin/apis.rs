@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{Access, Api, ApiConflict, ApiMetadata, Apis, TokenRecords};
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::privilege::Privilege;
-use crate::oauth::registration::Invalid;
 use crate::store::Commit;
 
 const MEMBERS: [&str; 13] = [
@@ -120,7 +120,7 @@ impl Context<'_> {
         if let Some((name, _)) = fixed.iter().find(|member| moved(member)) {
             return Err(vec![Invalid::new(format!("/{name}"), "cannot be changed, make another api")].into());
         }
-        let mut members = metadata_members(&api.metadata);
+        let mut members = body::members(&api.metadata);
         body::merge(&mut members, patch);
         let metadata = body::read::<ApiMetadata>(members, &MEMBERS)?.checked()?;
         let records_since = match metadata.token_records {
@@ -180,16 +180,9 @@ fn known_scope_members(members: &Map<String, Value>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn metadata_members(metadata: &ApiMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
-}
-
 /// An Api as the admin API shows it: each scope also in full, as clients ask for it.
 fn shown(api: &Api) -> Value {
-    let mut members = metadata_members(&api.metadata);
+    let mut members = body::members(&api.metadata);
     let scopes = api.metadata.scopes.iter().map(
         |scope| json!({"value": scope.value, "description": scope.description, "full_scope": format!("{}{}", api.metadata.audience, scope.value)}),
     );

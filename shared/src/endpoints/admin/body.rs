@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::super::request::Request;
 use super::problem::Problem;
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 
 /// The JSON object in the body; an empty body is an empty object where `may_be_empty`.
 pub(super) fn object(request: &Request, may_be_empty: bool) -> Result<Map<String, Value>, Problem> {
@@ -45,6 +46,14 @@ pub(super) fn read<T: DeserializeOwned>(members: Map<String, Value>, known: &[&s
     })
 }
 
+/// The members of an object as it is stored.
+pub(super) fn members(object: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(object) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
 /// Refuses members of the object at the pointer `at` that are not `known`.
 pub(super) fn only_known(members: &Map<String, Value>, known: &[&str], at: &str) -> Result<(), Problem> {
     let unknown: Vec<Invalid> = members
@@ -60,6 +69,12 @@ pub(super) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     for (name, value) in patch {
         match value {
             Value::Null => drop(target.remove(&name)),
+            Value::Object(patch) => {
+                let was = target.remove(&name);
+                let mut members = if let Some(Value::Object(members)) = was { members } else { Map::new() };
+                merge(&mut members, patch);
+                target.insert(name, Value::Object(members));
+            }
             value => drop(target.insert(name, value)),
         }
     }
@@ -152,6 +167,29 @@ mod tests {
         let deep: &'static str = Box::leak(format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000)).into_boxed_str());
         for wrong in ["", "[]", "null", r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, r#"{"a":1} x"#, r#"{"a":NaN}"#, r#"{"a":1e400}"#, "{", deep] {
             assert!(parse(wrong).is_err(), "{wrong:.40}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_merged_as_its_rfc_says() {
+        //= https://www.rfc-editor.org/rfc/rfc7396#appendix-A
+        //= type=test
+        for (target, patch, result) in [
+            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"a":null}"#, "{}"),
+            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            (r#"{"a":"foo"}"#, r#"{"a":{"b":"bar"}}"#, r#"{"a":{"b":"bar"}}"#),
+            ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+        ] {
+            let mut merged = parse(target).unwrap();
+            merge(&mut merged, parse(patch).unwrap());
+            assert_eq!(merged, parse(result).unwrap(), "{target} {patch}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `/admin/v1/clients`.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::respond::{self, Response};
 use super::problem::Problem;
@@ -9,7 +9,7 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{ADMIN_AUDIENCE, Apis};
 use crate::oauth::client::{Client, ClientMetadata, ClientType};
 use crate::oauth::ids::{ClientId, Name};
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::secret::{ClientSecret, StoredSecret};
 use crate::oauth::user::UserId;
 use crate::store::{ClientChange, Commit, Found, Key};
@@ -99,7 +99,7 @@ impl Context<'_> {
         let (client, _) = self
             .changed_client(id, ("client.changed", None), |client, apis| {
                 self.guard_admin_scopes(&client.metadata.scopes)?;
-                let mut members = metadata_members(&client.metadata);
+                let mut members = body::members(&client.metadata);
                 body::merge(&mut members, patch.clone());
                 let known = MEMBERS.iter().filter(|name| **name != "client_id").copied().collect::<Vec<_>>();
                 let mut metadata = body::read::<ClientMetadata>(members, &known)?;
@@ -195,7 +195,7 @@ impl Context<'_> {
         Ok((client, found))
     }
 
-    /// Nobody makes, changes or gets a secret of a client that may do more than they may themselves.
+    /// Nobody makes, changes, assigns users to or gets a secret of a client that may do more than they may themselves.
     pub(super) fn guard_admin_scopes(&self, scopes: &[String]) -> Result<(), Problem> {
         let beyond = |full: &&String| full.strip_prefix(ADMIN_AUDIENCE).is_some_and(|value| !self.caller.holds(value));
         match scopes.iter().find(beyond) {
@@ -206,7 +206,7 @@ impl Context<'_> {
 
     /// A client as the admin API shows it: no secret, nor a digest of one.
     fn shown_client(&self, client: &Client) -> Value {
-        let mut members = metadata_members(&client.metadata);
+        let mut members = body::members(&client.metadata);
         // What whoever configures the client needs to know of this server (M-15).
         members.insert("token_endpoint".to_owned(), format!("{}/oauth2/token", self.endpoint.evidence.keyring.issuer().as_str()).into());
         members.insert("client_id".to_owned(), client.client_id.as_str().into());
@@ -224,11 +224,4 @@ fn given_id(given: &Value) -> Result<ClientId, Problem> {
         return Err(vec![Invalid::new("/client_id", "has the form of a user's id")].into());
     }
     id.ok_or_else(|| vec![Invalid::new("/client_id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")].into())
-}
-
-fn metadata_members(metadata: &ClientMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
 }

@@ -8,8 +8,8 @@ use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::ids::Name;
-use crate::oauth::privilege::repeated;
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::{Invalid, repeated};
+use crate::oauth::privilege::MOST_ROLES;
 use crate::oauth::user::{Group, GroupMetadata};
 use crate::store::{Assignee, Commit, GroupChange, Key};
 
@@ -49,7 +49,7 @@ impl Context<'_> {
         for _ in 0..ATTEMPTS {
             let was = self.find_group(name).await?;
             self.if_match(was.version)?;
-            let mut merged = members(&was.metadata);
+            let mut merged = body::members(&was.metadata);
             body::merge(&mut merged, patch.clone());
             let metadata = read(merged)?;
             if (&metadata.name, &metadata.realm) != (&was.metadata.name, &was.metadata.realm) {
@@ -115,12 +115,14 @@ impl Context<'_> {
             Assignee::User(user_id) => json!({"user_id": user_id}),
             Assignee::Group(name) => json!({"group": name}),
         };
-        Ok(page(self.store().assignments(&client).await?.into_iter().map(shown).collect(), None))
+        let listed = self.store().list_assignments(&client, self.cursor()?.as_deref(), self.limit()?).await?;
+        Ok(page(listed.items.into_iter().map(shown).collect(), listed.next))
     }
 
     pub(super) async fn assign(&self, id: &str, kind: &str, name: &str) -> Result<Response, Problem> {
         self.caller.require("clients.write")?;
         let (client, _) = self.find_client(id).await?;
+        self.guard_admin_scopes(&client.metadata.scopes)?;
         let (assignee, group) = self.assignee(kind, name).await?;
         let audit = self.assignment_audit("client.assigned", id, &assignee);
         self.store().assign(&client, &assignee, group.as_ref(), &audit, self.fresh).await?;
@@ -130,6 +132,7 @@ impl Context<'_> {
     pub(super) async fn unassign(&self, id: &str, kind: &str, name: &str) -> Result<Response, Problem> {
         self.caller.require("clients.write")?;
         let (client, _) = self.find_client(id).await?;
+        self.guard_admin_scopes(&client.metadata.scopes)?;
         let (assignee, _) = self.assignee(kind, name).await?;
         let audit = self.assignment_audit("client.unassigned", id, &assignee);
         self.store().unassign(&client, &assignee, &audit, self.fresh).await?;
@@ -163,19 +166,12 @@ impl Context<'_> {
 
 fn read(members: Map<String, Value>) -> Result<GroupMetadata, Problem> {
     let metadata: GroupMetadata = body::read(members, &MEMBERS)?;
-    let is_right = metadata.roles.len() <= 40 && !repeated(&metadata.roles);
-    if is_right { Ok(metadata) } else { Err(vec![Invalid::new("/roles", "must be at most 40, each once")].into()) }
-}
-
-fn members(metadata: &GroupMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
+    let is_right = metadata.roles.len() <= MOST_ROLES && !repeated(&metadata.roles);
+    if is_right { Ok(metadata) } else { Err(vec![Invalid::new("/roles", format!("must be at most {MOST_ROLES}, each once"))].into()) }
 }
 
 fn shown(group: &Group) -> Value {
-    let mut members = members(&group.metadata);
+    let mut members = body::members(&group.metadata);
     members.insert("created_at".to_owned(), group.created_at.rfc3339().into());
     members.insert("updated_at".to_owned(), group.updated_at.rfc3339().into());
     members.insert("version".to_owned(), json!(group.version));

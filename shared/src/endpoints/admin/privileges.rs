@@ -10,9 +10,9 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::api::{Api, Apis};
 use crate::oauth::gates::Call;
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::path::CanonicalPath;
 use crate::oauth::privilege::{Method, Privilege, PrivilegeAccess, PrivilegeMetadata};
-use crate::oauth::registration::Invalid;
 use crate::oauth::route_table::{Matched, RouteTable, ties_with_itself};
 use crate::store::{Commit, Key, PrivilegeChange};
 
@@ -63,7 +63,7 @@ impl Context<'_> {
         for _ in 0..ATTEMPTS {
             let was = self.find_privilege(name).await?;
             self.if_match(was.version)?;
-            let mut members = members(&was.metadata);
+            let mut members = body::members(&was.metadata);
             // A list that is absent by default is taken back to that by null.
             body::merge(&mut members, patch.clone());
             let metadata = read(members)?;
@@ -219,15 +219,8 @@ fn read(members: Map<String, Value>) -> Result<PrivilegeMetadata, Problem> {
     body::read(members, &MEMBERS)
 }
 
-fn members(metadata: &PrivilegeMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
-}
-
 fn shown(privilege: &Privilege) -> Value {
-    let mut members = members(&privilege.metadata);
+    let mut members = body::members(&privilege.metadata);
     members.insert("created_at".to_owned(), privilege.created_at.rfc3339().into());
     members.insert("updated_at".to_owned(), privilege.updated_at.rfc3339().into());
     members.insert("version".to_owned(), json!(privilege.version));

@@ -8,7 +8,7 @@ use super::super::keyring::KeyringError;
 use super::super::respond::{self, Refusal, Response};
 use crate::oauth::api::ADMIN_AUDIENCE;
 use crate::oauth::bearer::Challenge;
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 use crate::store::StoreError;
 
 /// Why an admin request is refused.

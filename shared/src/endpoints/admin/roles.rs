@@ -7,8 +7,8 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::ids::Name;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::privilege::Role;
-use crate::oauth::registration::Invalid;
 use crate::store::{Commit, Key, RoleChange};
 
 const MEMBERS: [&str; 2] = ["name", "description"];
@@ -76,7 +76,7 @@ impl Context<'_> {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
             if let Some(uses @ 1..) = self.store().uses_of_role(&role.name).await? {
-                let detail = format!("the role is used {uses} times: take it from the clients and privileges that name it first");
+                let detail = format!("the role is used {uses} times: take it from the clients, users, groups and privileges that name it first");
                 return Err(Problem::Conflict(detail));
             }
         }

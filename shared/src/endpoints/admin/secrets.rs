@@ -8,7 +8,7 @@ use super::super::respond::{self, Response};
 use super::problem::Problem;
 use super::{Context, body, page};
 use crate::oauth::client::{Client, ClientType, MOST_SECRETS};
-use crate::oauth::registration::Invalid;
+use crate::oauth::invalid::Invalid;
 use crate::oauth::secret::{AnonymousKey, ClientSecret, StoredSecret};
 use crate::oauth::time::Timestamp;
 

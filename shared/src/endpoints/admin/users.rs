@@ -1,7 +1,9 @@
 //! `/admin/v1/users`.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::respond::{self, Response};
 use super::problem::Problem;
@@ -9,8 +11,8 @@ use super::{ATTEMPTS, Context, body, object, page};
 use crate::oauth::change::AuditEvent;
 use crate::oauth::consent::Consent;
 use crate::oauth::ids::{ClientId, Name};
+use crate::oauth::invalid::Invalid;
 use crate::oauth::password::{Password, StoredPassword};
-use crate::oauth::registration::Invalid;
 use crate::oauth::user::{Group, Person, User, UserId, UserMetadata};
 use crate::store::{Commit, Key, UserChange};
 
@@ -23,16 +25,13 @@ impl Context<'_> {
         let realm = self.request.query("realm");
         if let Some(username) = self.request.query("username") {
             return match self.store().user_named(realm.unwrap_or("default"), username).await? {
-                Some(user) => Ok(page(vec![shown(&user, &self.groups_of(&user.metadata.groups).await?)], None)),
+                Some(user) => Ok(page(self.all_shown(vec![user]).await?, None)),
                 None => Ok(page(Vec::new(), None)),
             };
         }
         let listed = self.store().list_users(self.cursor()?.as_deref(), self.limit()?).await?;
-        let mut items = Vec::new();
-        for user in listed.items.into_iter().filter(|user| realm.is_none_or(|realm| user.metadata.realm.as_str() == realm)) {
-            items.push(shown(&user, &self.groups_of(&user.metadata.groups).await?));
-        }
-        Ok(page(items, listed.next))
+        let users = listed.items.into_iter().filter(|user| realm.is_none_or(|realm| user.metadata.realm.as_str() == realm));
+        Ok(page(self.all_shown(users.collect()).await?, listed.next))
     }
 
     pub(super) async fn create_user(&self) -> Result<Response, Problem> {
@@ -75,7 +74,7 @@ impl Context<'_> {
         };
         let (user, groups) = self
             .changed_user(id, "user.changed", |user| {
-                let mut members = members(&user.metadata);
+                let mut members = body::members(&user.metadata);
                 body::merge(&mut members, patch.clone());
                 let metadata = body::read::<UserMetadata>(members, &MEMBERS)?.checked()?;
                 if metadata.realm != user.metadata.realm {
@@ -109,12 +108,14 @@ impl Context<'_> {
     pub(super) async fn list_grants(&self, id: &str) -> Result<Response, Problem> {
         self.caller.require("users.read")?;
         let user = self.find_user(id).await?;
-        let consents = self.store().consents(&user.user_id).await?.into_iter().filter(|consent| !consent.scopes.is_empty());
+        let listed = self.store().list_consents(&user.user_id, self.cursor()?.as_deref(), self.limit()?).await?;
+        // What was withdrawn stays in the table with no scope.
+        let consents = listed.items.into_iter().filter(|consent| !consent.scopes.is_empty());
         let shown = |consent: Consent| json!({"client_id": consent.client_id, "scopes": consent.scopes, "allowed_at": consent.at.rfc3339()});
-        Ok(page(consents.map(shown).collect(), None))
+        Ok(page(consents.map(shown).collect(), listed.next))
     }
 
-    /// Withdraws what a user has allowed a client: its tokens are dead, and it has to ask again (G-19).
+    /// Withdraws what a user has allowed a client, also one that was deleted: its tokens are dead, and it has to ask again (G-19).
     pub(super) async fn withdraw_grants(&self, id: &str, client: &str) -> Result<Response, Problem> {
         self.caller.require("users.write")?;
         let user_id = &self.find_user(id).await?.user_id;
@@ -201,17 +202,31 @@ impl Context<'_> {
         if faults.is_empty() { Ok(groups) } else { Err(faults.into()) }
     }
 
+    /// The groups of these names that exist: as few reads as DynamoDB allows, which takes a hundred keys in one.
     async fn groups_of(&self, names: &[Name]) -> Result<Vec<Group>, Problem> {
-        let found = names.iter().fold(self.store().batch(), |batch, name| batch.with(Key::Group(name.as_str()))).read().await?;
-        let groups: Result<Vec<_>, _> = names.iter().filter_map(|name| found.group(name.as_str()).transpose()).collect();
-        Ok(groups?)
+        let mut groups = Vec::with_capacity(names.len());
+        for names in names.chunks(100) {
+            let found = names.iter().fold(self.store().batch(), |batch, name| batch.with(Key::Group(name.as_str()))).read().await?;
+            for name in names {
+                groups.extend(found.group(name.as_str())?);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Users of one page: the groups of all of them are read together.
+    async fn all_shown(&self, users: Vec<User>) -> Result<Vec<Value>, Problem> {
+        let names: BTreeSet<&Name> = users.iter().flat_map(|user| &user.metadata.groups).collect();
+        let groups = self.groups_of(&names.into_iter().cloned().collect::<Vec<_>>()).await?;
+        let of = |user: &User| groups.iter().filter(|group| user.metadata.groups.contains(&group.metadata.name)).cloned().collect::<Vec<_>>();
+        Ok(users.iter().map(|user| shown(user, &of(user))).collect())
     }
 }
 
-/// A user as the admin API shows them: no password, nor a digest of one; `roles` with those of the groups.
+/// A user of these groups as the admin API shows them: no password, nor a digest of one; `roles` with those of the groups.
 fn shown(user: &User, groups: &[Group]) -> Value {
     let person = Person::new(user.clone(), groups, false);
-    let mut members = members(&user.metadata);
+    let mut members = body::members(&user.metadata);
     members.insert("user_id".to_owned(), user.user_id.as_str().into());
     members.insert("own_roles".to_owned(), json!(user.metadata.roles));
     members.insert("roles".to_owned(), json!(person.roles));
@@ -220,11 +235,4 @@ fn shown(user: &User, groups: &[Group]) -> Value {
     members.insert("updated_at".to_owned(), user.updated_at.rfc3339().into());
     members.insert("version".to_owned(), json!(user.version));
     Value::Object(members)
-}
-
-fn members(metadata: &UserMetadata) -> Map<String, Value> {
-    match serde_json::to_value(metadata) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
 }

@@ -214,18 +214,15 @@ impl Endpoint {
                 return Ok(response);
             }
         };
-        // LO-07: whoever knew the browser's session before knows nothing of this one.
-        if let Some(session) = &browser.session {
-            self.store.end_session(&session.digest()).await?;
-        }
-        let session = Cookie::generate("session", fresh);
-        self.store.put_session(&session.digest(), &Session::of(&user, fresh.now)).await?;
         let audit = AuditEvent {
             client_id: Some(asked.client.client_id.clone()),
             user_id: Some(user.user_id.clone()),
             ..AuditEvent::done(fresh.now, "user.signed_in", user.user_id.as_str())
         };
-        self.store.put_audit(&audit, &fresh.id("audit sign_in")).await?;
+        // LO-07: whoever knew the browser's session before knows nothing of this one.
+        let (session, before) = (Cookie::generate("session", fresh), browser.session.as_ref().map(Cookie::digest));
+        let begun = (session.digest(), Session::of(&user, fresh.now));
+        self.store.begin_session((&begun.0, &begun.1), before.as_deref(), &audit, fresh).await?;
         // The page that follows is got, so that going back and reloading post no password.
         let mut response = see_other(&self.url(&asked.pending));
         self.set_cookie(&mut response, "session", &session.expose(), SESSION_LIFE);

@@ -11,6 +11,7 @@ use super::written::Resources;
 use crate::oauth::client::Client;
 use crate::oauth::ids::Name;
 use crate::oauth::route::Principal;
+use crate::oauth::scope::LONGEST_SCOPE;
 use crate::oauth::user::Person;
 
 /// The form of the answers to HTTP API 2.0 events (`GATEWRIGHT_AUTHORIZER_RESPONSE`).
@@ -154,7 +155,7 @@ impl Answer {
         };
         let claims = &seen.claims;
         let person = person.as_deref();
-        let roles = Principal { claims, client, person }.roles();
+        let roles = Principal { claims, client, person }.roles().iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
         Context {
             sub: Some(&claims.sub),
             sub_type: Some(claims.sub_type.as_str()),
@@ -162,7 +163,8 @@ impl Answer {
             username: person.map(|person| person.user.metadata.username.as_str()),
             realm: Some(client.metadata.realm.as_str()),
             scope: Some(&claims.scope),
-            roles: Some(roles.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")),
+            // As in the token itself: a list that would make the answer too long is left out, and the gate has asked for roles already.
+            roles: Some(roles).filter(|roles| roles.len() + claims.scope.len() <= LONGEST_SCOPE),
             aud: Some(&claims.aud),
             // A user with a password presents no token.
             jti: Some(claims.jti.as_str()).filter(|jti| !jti.is_empty()),

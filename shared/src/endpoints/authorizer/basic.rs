@@ -1,6 +1,7 @@
 //! Username and password at the gateway (RFC 7617), where an Api takes them: the header `Oracle-Mobile-Backend-Id` or `X-Client-Id` names the
 //! client, which picks the realm. What follows is what follows a token of that user and client.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -35,10 +36,16 @@ pub struct Proof {
 }
 
 /// Username and password of a call.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct UserPass {
     pub username: String,
     pub password: String,
+}
+
+impl fmt::Debug for UserPass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserPass(…)")
+    }
 }
 
 impl Endpoint {
@@ -60,6 +67,7 @@ impl Endpoint {
         let proof = match self.memory.proof(digest.as_ref(), fresh.now) {
             Some(proof) => proof,
             None => {
+                let generation = self.memory.generation();
                 let Some(client) = self.store.batch().with(Key::Client(&client_id)).read().await?.client(&client_id)? else { return Ok(None) };
                 let what = Try { realm: client.metadata.realm.as_str(), username: &given.username, password: Some(&password), source };
                 // A client that may do nothing does not get a password tried.
@@ -73,7 +81,7 @@ impl Endpoint {
                 let seen = SeenToken { claims, kid: None, recorded: Recorded::Live, grant: None, written: Written::default() };
                 let until = fresh.now.plus(PROOF_LIFE);
                 let proof = Proof { seen: Arc::new(seen), client: Arc::new(client), person: Arc::new(person), until };
-                self.memory.prove(digest.as_ref(), proof.clone());
+                self.memory.prove(generation, digest.as_ref(), proof.clone());
                 proof
             }
         };

@@ -22,11 +22,8 @@ use crate::oauth::token_gate::{Recorded, TokenFault};
 use crate::oauth::user::{Person, UserId};
 use crate::store::FEED_OVERLAP;
 
-/// How many tokens are remembered; beyond it the dead ones go first, and then all of them.
+/// How many tokens, clients and people are remembered; beyond it the dead tokens go first and then all of them, and whom none names.
 const MOST_TOKENS: usize = 10_000;
-
-/// How many clients are remembered; beyond it all are read again as they are needed.
-const MOST_CLIENTS: usize = 10_000;
 
 /// How many passwords are remembered to have been right.
 const MOST_PROOFS: usize = 1_000;
@@ -68,6 +65,20 @@ struct State {
     /// Passwords that were right a moment ago, under a key that only this instance has.
     proofs: HashMap<Vec<u8>, Proof>,
     proof_key: Option<hmac::Key>,
+}
+
+impl State {
+    /// Forgets tokens, and the clients and people whom no remembered token names any more.
+    fn make_room(&mut self, now: Timestamp) {
+        self.tokens.retain(|_, seen| now < seen.claims.exp);
+        if self.tokens.len() >= MOST_TOKENS {
+            self.tokens.clear();
+        }
+        let named: HashSet<_> = self.tokens.values().map(|seen| (&seen.claims.client_id, seen.claims.sub.as_str())).collect();
+        self.people.retain(|(user_id, client_id), _| named.contains(&(client_id, user_id.as_str())));
+        let clients: HashSet<_> = named.into_iter().map(|(client_id, _)| client_id).collect();
+        self.clients.retain(|client_id, _| clients.contains(client_id));
+    }
 }
 
 /// A genuine token, as it was at first sight.
@@ -262,7 +273,7 @@ impl Memory {
         self.state().clients.get(client_id).map(Arc::clone)
     }
 
-    /// What a client that is about to be read is to be remembered under.
+    /// What is about to be read is to be remembered under this.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
@@ -273,7 +284,7 @@ impl Memory {
         if state.generation != generation {
             return;
         }
-        if state.clients.len() >= MOST_CLIENTS {
+        if state.clients.len() >= MOST_TOKENS {
             state.clients.clear();
         }
         state.clients.insert(client.client_id.clone(), Arc::clone(client));
@@ -295,9 +306,12 @@ impl Memory {
         self.state().proofs.get(digest).filter(|proof| now < proof.until && now >= proof.seen.claims.iat).cloned()
     }
 
-    /// Remembers that a password was right.
-    pub fn prove(&self, digest: &[u8], proof: Proof) {
+    /// Remembers that a password was right, unless the feed told of a change while it was being looked at.
+    pub fn prove(&self, generation: u64, digest: &[u8], proof: Proof) {
         let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
         if state.proofs.len() >= MOST_PROOFS {
             state.proofs.clear();
         }
@@ -316,20 +330,15 @@ impl Memory {
             state.tables.insert(api.metadata.name.clone(), Arc::clone(table));
         }
         let (Some(digest), Some(Ok(seen)), Some(client)) = (digest, &sight.token, &sight.client) else { return };
+        if state.tokens.len().max(state.people.len()).max(state.clients.len()) >= MOST_TOKENS {
+            state.make_room(now);
+        }
         state.clients.insert(seen.claims.client_id.clone(), Arc::clone(client));
         if let Some(person) = &sight.person {
             state.people.insert((person.user.user_id.clone(), seen.claims.client_id.clone()), Arc::clone(person));
         }
         // A revoked token is not worth a place: it is refused either way.
         if seen.recorded != Recorded::Revoked {
-            if state.tokens.len() >= MOST_TOKENS {
-                state.tokens.retain(|_, seen| now < seen.claims.exp);
-            }
-            if state.tokens.len() >= MOST_TOKENS {
-                state.tokens.clear();
-                state.clients.clear();
-                state.people.clear();
-            }
             state.tokens.insert(*digest, Arc::clone(seen));
         }
     }
@@ -340,7 +349,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::oauth::access_token::fixture::claims;
     use crate::oauth::client::fixture::client;
+    use crate::oauth::user::fixture::user;
 
     #[test]
     fn a_client_that_was_read_before_a_change_is_not_remembered_after_it() {
@@ -356,5 +367,56 @@ mod tests {
         assert!(memory.client(&client_id).is_some());
         tell("2");
         assert!(memory.client(&client_id).is_none());
+    }
+
+    #[test]
+    fn whom_no_remembered_token_names_is_forgotten() {
+        let memory = Memory::new(5);
+        let apis = Arc::new(Apis::new(Vec::new(), 1));
+        // Each token is a second's, of a user and a client of its own; every other one is revoked.
+        for number in 0..4 * MOST_TOKENS {
+            let now = Timestamp::from_unix(1_000 + number as u64);
+            let mut client = client(serde_json::json!({})).0;
+            client.client_id = ClientId::parse(&format!("c{number}")).unwrap();
+            let mut user = user(serde_json::json!({}));
+            user.user_id = UserId::parse(&format!("u-{number:024x}")).unwrap();
+            let mut claims = claims(now.unix(), now.unix() + 2);
+            (claims.client_id, claims.sub) = (client.client_id.clone(), user.user_id.as_str().to_owned());
+            let recorded = if number % 2 == 0 { Recorded::Live } else { Recorded::Revoked };
+            let seen = SeenToken { claims, kid: None, recorded, grant: None, written: Written::default() };
+            let person = Some(Arc::new(Person::new(user, &[], true)));
+            let sight = Sight { apis: Arc::clone(&apis), table: None, client: Some(Arc::new(client)), person, token: Some(Ok(Arc::new(seen))) };
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_be_bytes());
+            memory.learn(0, Some(&digest), None, &sight, now);
+            let state = memory.state();
+            for remembered in [state.tokens.len(), state.people.len(), state.clients.len()] {
+                assert!(remembered <= MOST_TOKENS, "{number}: {remembered}");
+            }
+        }
+        let last = format!("c{}", 4 * MOST_TOKENS - 2);
+        assert!(memory.client(&ClientId::parse(&last).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_password_that_was_looked_at_before_a_change_is_not_remembered_after_it() {
+        // LO-10, SF-07
+        let memory = Memory::new(5);
+        let now = Timestamp::from_unix(1_500);
+        let prove = |generation| {
+            let seen = SeenToken { claims: claims(1_000, 2_000), kid: None, recorded: Recorded::Live, grant: None, written: Written::default() };
+            let person = Person::new(user(json!({})), &[], true);
+            let until = Timestamp::from_unix(2_000);
+            memory.prove(
+                generation,
+                b"digest",
+                Proof { seen: Arc::new(seen), client: Arc::new(client(json!({})).0), person: Arc::new(person), until },
+            );
+            memory.proof(b"digest", now).is_some()
+        };
+        let looked_at_before = memory.generation();
+        memory.apply(vec![("1".to_owned(), Changed::User { user_id: user(json!({})).user_id })], now);
+        assert!(!prove(looked_at_before));
+        assert!(prove(memory.generation()));
     }
 }

@@ -32,7 +32,8 @@ use crate::oauth::time::Timestamp;
 use crate::oauth::token_gate::{Parties, Recorded, TokenFault};
 use crate::store::{Count, Key, Store, StoreError};
 
-/// The authorizer and what it needs: token records, clients, Apis, public keys and the change feed (read).
+/// The authorizer and what it needs: token records, clients, Apis, privileges, people, grants, public keys and the change feed (read), failed
+/// sign-ins (read, write), the audit trail and the counts (write).
 pub struct Endpoint {
     /// The table.
     pub store: Store,
@@ -53,7 +54,9 @@ impl Closed {
             Self::NoToken | Self::NoKey | Self::NotBearer | Self::OtherApi => false,
             Self::Route(RouteFault::PathAmbiguous | RouteFault::BackendMismatch) => false,
             Self::Token(fault) => {
-                matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::UserInactive | TokenFault::UserNotAssigned)
+                // `Revoked` too: a new grant stands on what this instance does not know yet of its user.
+                let by_others = matches!(fault, TokenFault::AudienceMismatch | TokenFault::ClientInactive | TokenFault::Revoked);
+                by_others || matches!(fault, TokenFault::UserInactive | TokenFault::UserNotAssigned)
             }
             Self::WrongKey | Self::Route(_) => true,
         }

@@ -10,6 +10,7 @@ use super::error::TokenError;
 use super::form::Form;
 use super::fresh::Fresh;
 use super::grant::{Grant, GrantId, GrantToken, REFRESH_LIFE};
+use super::scope::LONGEST_SCOPE;
 use super::secret::OpaqueToken;
 use super::user::Person;
 
@@ -209,6 +210,11 @@ fn refresh_life(client: &Client) -> Option<u64> {
 
 /// The form and the record of a token for `claims`: the same for every grant.
 fn issue(mut claims: Claims, format: AccessTokenFormat, alg: SigningAlg, records: TokenRecords, fresh: &Fresh) -> Issued {
+    // INVARIANT: no token is longer than `jws` reads, whatever its subject's roles. The claim informs; part of a list would misinform.
+    let roles: usize = claims.roles.iter().map(|role| role.as_str().len() + r#""","#.len()).sum();
+    if claims.scope.len() + roles > LONGEST_SCOPE {
+        claims.roles.clear();
+    }
     let form = match format {
         AccessTokenFormat::Jwt => IssuedForm::Jwt(alg),
         AccessTokenFormat::Opaque => {
@@ -221,4 +227,76 @@ fn issue(mut claims: Claims, format: AccessTokenFormat, alg: SigningAlg, records
     let is_recorded = records == TokenRecords::Full || format == AccessTokenFormat::Opaque;
     let record = is_recorded.then(|| TokenRecord { claims: claims.clone(), format, revoked_at: None });
     Issued { claims, form, record, refresh_token: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::fixture::api;
+    use super::super::client::fixture::client;
+    use super::super::ids::{Issuer, Name};
+    use super::super::jws::UnverifiedJws;
+    use super::super::keys::{KeySet, SigningKey};
+    use super::super::scope;
+    use super::super::time::Timestamp;
+    use super::super::user::{Person, fixture::user};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(5_000);
+
+    /// A user of the longest names and claims who has this many roles.
+    fn person(roles: usize) -> Person {
+        let claims = serde_json::json!({"claims": {"x": "ä".repeat(990), "y": true}});
+        let user = user(claims);
+        user.metadata.clone().checked().unwrap();
+        Person { roles: (0..roles).map(|at| Name::parse(&format!("{at:064}")).unwrap()).collect(), ..Person::new(user, &[], true) }
+    }
+
+    /// What is issued for such a user, a client and an Api of the longest names, and a scope of this many bytes.
+    fn issued(roles: usize, scope: usize) -> Issued {
+        let long = "a".repeat(200 - "https://x.example/".len());
+        let mut api = api("x", &format!("https://x.example/{long}"), &["read"]);
+        api.metadata.signing_alg = SigningAlg::RS256;
+        let mut client = client(serde_json::json!({})).0;
+        client.client_id = super::super::ids::ClientId::parse(&"c".repeat(64)).unwrap();
+        let grant_id = GrantId::parse(&"g".repeat(22)).unwrap();
+        issue_for(&person(roles), (&api, "s".repeat(scope)), Some(&grant_id), &client, &Fresh::new(NOW, [2; 32]))
+    }
+
+    #[test]
+    fn the_longest_token_that_is_issued_is_one_that_is_read() {
+        // A-09, JW-20
+        let key = SigningKey::generate(Fresh::new(NOW, [3; 32]).id("kid"), SigningAlg::RS256).unwrap().0;
+        let keys = KeySet::default().with_next(key.jwk().unwrap(), Timestamp::default()).verification_keys();
+        let issuer = Issuer::parse(&format!("https://as.example/{}", "i".repeat(200))).unwrap();
+        // Own roles and those of all groups; as many as still stand in the token; the longest scope, and both halves.
+        for (roles, scope) in [(20 + 20 * 30, 4), (37, 4), (0, 2_500), (18, 1_250), (30, 2_500)] {
+            let issued = issued(roles, scope);
+            let token = key.sign(&issued.claims.to_jwt(&issuer)).unwrap();
+            let jws = UnverifiedJws::parse(&token).unwrap_or_else(|| panic!("{roles} {scope}: {} bytes", token.len()));
+            let read = Claims::from_jwt(&jws.verify(&keys[0]).unwrap(), &issuer).unwrap();
+            assert_eq!(Claims { of_user: issued.claims.of_user.clone(), ..read }, issued.claims);
+        }
+    }
+
+    #[test]
+    fn a_list_of_roles_is_told_whole_or_not_at_all() {
+        // 9.5
+        for (roles, told) in [(0, 0), (1, 1), (37, 37), (38, 0), (620, 0)] {
+            assert_eq!(issued(roles, 4).claims.roles.len(), told, "{roles}");
+        }
+        assert_eq!(issued(37, 100).claims.roles.len(), 0, "scope and roles share the place");
+    }
+
+    #[test]
+    fn a_scope_that_no_token_can_hold_is_refused() {
+        let values: Vec<String> = (0..100).map(|at| format!("{at:0100}")).collect();
+        let apis = Apis::new(vec![api("x", "https://x.example/", &values.iter().map(String::as_str).collect::<Vec<_>>())], 1);
+        let full: Vec<String> = values.iter().map(|value| format!("https://x.example/{value}")).collect();
+        let allowed = scope::Allowed { scopes: &full, defaults: &[] };
+        assert!(scope::resolve(Some(&full[..24].join(" ")), &[], allowed, &apis).is_ok());
+        for too_much in [Some(full[..25].join(" ")), None] {
+            let refused = scope::resolve(too_much.as_deref(), &[], allowed, &apis).unwrap_err();
+            assert_eq!(refused.code(), "invalid_scope");
+        }
+    }
 }

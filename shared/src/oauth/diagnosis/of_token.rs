@@ -1,83 +1,14 @@
-//! Diagnosis: which gate closed on a call, in words that say what to do. It decides nothing: it tells what [`super::gates::judge`] decided.
+//! What the token gate found, in words.
 
-use super::access_token::{Claims, SubjectType, TokenRecord};
-use super::gates::Closed;
-use super::ids::{Issuer, Name};
-use super::privilege::ScopesMatch;
-use super::route::{Principal, Protection, RouteFault};
-use super::time::Timestamp;
-use super::token_gate::{Parties, TokenFault};
-use super::user::Epoch;
-
-/// What is known of a call that was refused.
-#[derive(Debug)]
-pub struct Circumstances<'a> {
-    /// This server.
-    pub issuer: &'a Issuer,
-    /// The issuer that the token names, unproven.
-    pub token_issuer: Option<&'a str>,
-    /// What a genuine token says.
-    pub claims: Option<&'a Claims>,
-    /// The record of it.
-    pub record: Option<&'a TokenRecord>,
-    /// Whom it is about.
-    pub parties: Parties<'a>,
-    /// What the route asks for; `None`: no Api has it.
-    pub protection: Option<&'a Protection<'a>>,
-    /// When.
-    pub now: Timestamp,
-}
-
-/// Why a call was refused, and what to do.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Diagnosis {
-    /// What happened.
-    pub detail: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl Closed {
-    /// The gate that closed.
-    pub fn gate(self) -> &'static str {
-        match self {
-            Self::Token(TokenFault::UserNotAssigned) => "issuance",
-            Self::NoToken | Self::NoKey | Self::NotBearer | Self::WrongKey | Self::Token(_) | Self::OtherApi => "token",
-            Self::Route(_) => "route",
-        }
-    }
-
-    /// Explains a refusal to whoever owns the token, or administers.
-    pub fn explain(self, circumstances: &Circumstances<'_>) -> Diagnosis {
-        let (detail, remedy) = match self {
-            Self::NoToken => {
-                ("the route asks for a token, and the call has none".to_owned(), "send the header `Authorization: Bearer <token>`".to_owned())
-            }
-            Self::NoKey => (
-                "the route asks for an anonymous key or a token, and the call has neither".to_owned(),
-                "send the header `Authorization: Basic base64(client_id:key)` and the client's id in `Oracle-Mobile-Backend-Id` or `X-Client-Id`"
-                    .to_owned(),
-            ),
-            Self::WrongKey => (
-                "the anonymous key is not a live key of the client that the call names".to_owned(),
-                "send a key of an active client, and that client's id in exactly one of `Oracle-Mobile-Backend-Id` and `X-Client-Id`".to_owned(),
-            ),
-            Self::NotBearer => (
-                "what was sent is no bearer token".to_owned(),
-                "spell the scheme `Bearer`, then one space, then the token, without colon, comma or quotes".to_owned(),
-            ),
-            Self::Token(fault) => circumstances.of_token(fault),
-            Self::OtherApi => circumstances.of_audience(),
-            Self::Route(fault) => circumstances.of_route(fault),
-        };
-        Diagnosis { detail, remedy }
-    }
-}
+use super::super::time::Timestamp;
+use super::super::token_gate::TokenFault;
+use super::super::user::Epoch;
+use super::Circumstances;
 
 const ANOTHER: &str = "request a new token at the token endpoint";
 
 impl Circumstances<'_> {
-    fn of_token(&self, fault: TokenFault) -> (String, String) {
+    pub(super) fn of_token(&self, fault: TokenFault) -> (String, String) {
         let own = self.issuer.as_str();
         match fault {
             TokenFault::Malformed => ("this is no access token of this server".to_owned(), format!("{ANOTHER} and send it as it is")),
@@ -130,7 +61,7 @@ impl Circumstances<'_> {
     }
 
     /// What revoked the token: itself, its client's tokens, its user's, or the grant that it came from.
-    fn of_revocation(&self) -> (String, String) {
+    pub(super) fn of_revocation(&self) -> (String, String) {
         if let Some(at) = self.record.and_then(|record| record.revoked_at) {
             return (format!("the token was revoked at {}", at.rfc3339()), ANOTHER.to_owned());
         }
@@ -150,7 +81,7 @@ impl Circumstances<'_> {
         (detail, "let the user sign in again".to_owned())
     }
 
-    fn of_audience(&self) -> (String, String) {
+    pub(super) fn of_audience(&self) -> (String, String) {
         let has = self.claims.map(|claims| claims.aud.as_str()).unwrap_or_default();
         let Some(protection) = self.protection.filter(|protection| protection.api.metadata.audience != has) else {
             // Its audience may be another Api's by now: see `token_gate::alive`.
@@ -167,119 +98,23 @@ impl Circumstances<'_> {
             format!("request a token with the scope {}{scope}", api.audience),
         )
     }
-
-    fn of_route(&self, fault: RouteFault) -> (String, String) {
-        let whose = self.claims.map(|claims| claims.client_id.as_str()).unwrap_or_default();
-        let api = self.protection.map(|protection| &protection.api.metadata);
-        let name = api.map(|api| api.name.as_str()).unwrap_or_default();
-        let privilege = self.protection.and_then(|protection| protection.privilege());
-        let asks = |what: &str| format!("the privilege {} asks for {what}", privilege.map(|privilege| privilege.name.as_str()).unwrap_or_default());
-        match fault {
-            RouteFault::PathAmbiguous => (
-                "the path can be read in more than one way".to_owned(),
-                "send the path without dot segments, empty segments, wildcards, encoded slashes and needless percent-encoding".to_owned(),
-            ),
-            RouteFault::BackendMismatch => (
-                format!("the call names another backend than the token's, which is {whose}"),
-                format!("leave the backend header out, or send {whose} in it"),
-            ),
-            RouteFault::Denied => match api {
-                Some(_) => (
-                    format!("no privilege names the route, and the api {name} is closed where none does"),
-                    "name the route in a privilege, or set the api's `access`".to_owned(),
-                ),
-                None => ("no api has this path".to_owned(), "check path and gateway, or register an api whose base_path covers it".to_owned()),
-            },
-            RouteFault::ApiNotInBackend => (
-                format!("the client {whose} has no scope of the api {name} any more"),
-                format!("attach the api {name} to the client: give it one of the api's scopes"),
-            ),
-            RouteFault::SubjectType => {
-                let is_client = self.claims.is_some_and(|claims| claims.sub_type == SubjectType::Client);
-                match is_client {
-                    true => (asks("a token that speaks for a user, and this one speaks for a client"), "use the authorization_code grant".to_owned()),
-                    false => {
-                        (asks("a token that speaks for a client, and this one speaks for a user"), "use the client_credentials grant".to_owned())
-                    }
-                }
-            }
-            RouteFault::ScopeMissing => {
-                let wanted = privilege.map(|privilege| privilege.scopes.join(" ")).unwrap_or_default();
-                let how = if privilege.is_some_and(|privilege| privilege.scopes_match == ScopesMatch::All) { "all" } else { "any" };
-                let granted = self.claims.map(|claims| claims.scope.as_str()).unwrap_or_default();
-                let audience = api.map(|api| api.audience.as_str()).unwrap_or_default();
-                let full: Vec<String> = wanted.split(' ').map(|value| format!("{audience}{value}")).collect();
-                (
-                    asks(&format!("{how} of the scopes `{wanted}`, the token was granted `{granted}`")),
-                    format!("request a token with {how} of {}; the client must be allowed it", full.join(" ")),
-                )
-            }
-            RouteFault::RoleMissing => {
-                let names = |roles: &[Name]| roles.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
-                let enough = privilege.map(|privilege| names(&privilege.roles)).unwrap_or_default();
-                let has = self
-                    .claims
-                    .zip(self.parties.client)
-                    .map(|(claims, client)| names(Principal { claims, client, person: self.parties.person }.roles()));
-                let has = has.filter(|roles| !roles.is_empty()).unwrap_or_else(|| "no role".to_owned());
-                let sub = self.claims.map(|claims| claims.sub.as_str()).unwrap_or_default();
-                (
-                    asks(&format!("one of the roles {enough}, {sub} has {has}")),
-                    format!("give {sub} one of the roles {enough}; the same token works then"),
-                )
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    use super::super::access_token::fixture::claims;
-    use super::super::api::fixture::api;
-    use super::super::client::fixture::client;
-    use super::super::client::{AccessTokenFormat, Client};
-    use super::super::grant::Grant;
-    use super::super::grant::fixture::granted;
-    use super::super::path::CanonicalPath;
-    use super::super::privilege::fixture::privilege;
-    use super::super::route_table::RouteTable;
-    use super::super::user::Person;
-    use super::super::user::fixture::user;
+    use super::super::super::access_token::TokenRecord;
+    use super::super::super::access_token::fixture::claims;
+    use super::super::super::client::AccessTokenFormat;
+    use super::super::super::client::fixture::client;
+    use super::super::super::gates::Closed;
+    use super::super::super::grant::Grant;
+    use super::super::super::grant::fixture::granted;
+    use super::super::super::user::Person;
+    use super::super::super::user::fixture::user;
+    use super::super::fixture::*;
     use super::*;
-
-    /// What is known of a call on a route of the Api `soda`: a token of the client `c1` for it, unless a test says otherwise.
-    struct Known {
-        claims: Claims,
-        record: Option<TokenRecord>,
-        client: Option<Client>,
-        person: Option<Person>,
-        grant: Option<Grant>,
-        is_on_soda: bool,
-    }
-
-    /// Gate, code, detail and remedy; `changes` are those of the privilege `staff`, if one decides.
-    fn said(closed: Closed, changes: Option<Value>, alter: impl FnOnce(&mut Known)) -> String {
-        let (client, _) = client(json!({"roles": ["dev", "ops"]}));
-        let claims = Claims { aud: "https://soda.example/".to_owned(), ..claims(2_000, 3_000) };
-        let mut known = Known { claims, record: None, client: Some(client), person: None, grant: None, is_on_soda: true };
-        alter(&mut known);
-        let soda = api("soda", "https://soda.example/", &["read", "write"]);
-        let table = RouteTable::new("/soda", changes.map(|changes| privilege("staff", changes)).into_iter().collect());
-        let protection = Protection::of(&soda, Some(&table), "GET", &CanonicalPath::parse("/soda/a").unwrap());
-        let circumstances = Circumstances {
-            parties: Parties { client: known.client.as_ref(), person: known.person.as_ref(), grant: known.grant.as_ref() },
-            issuer: &Issuer::parse("https://as.example").unwrap(),
-            token_issuer: Some("https://other.example"),
-            claims: Some(&known.claims),
-            record: known.record.as_ref(),
-            protection: known.is_on_soda.then_some(&protection),
-            now: Timestamp::from_unix(3_600),
-        };
-        let Diagnosis { detail, remedy } = closed.explain(&circumstances);
-        format!("{} {}: {detail}. {remedy}.", closed.gate(), closed.code())
-    }
 
     fn person(password: u64, withdrawn: Option<u64>) -> Person {
         let epoch = Epoch { password: Timestamp::from_unix(password), withdrawn: withdrawn.map(Timestamp::from_unix) };
@@ -289,18 +124,6 @@ mod tests {
     /// A grant of the user's first password.
     fn grant() -> Grant {
         granted().0
-    }
-
-    /// Pins what is said, and that it mentions what it must.
-    fn pin(said: &str, expected: &str, mentions: &[&str]) {
-        assert_eq!(said, expected);
-        for mention in mentions {
-            assert!(said.contains(mention), "{mention} in {said}");
-        }
-    }
-
-    fn plainly(closed: Closed, expected: &str, mentions: &[&str]) {
-        pin(&said(closed, None, |_| {}), expected, mentions);
     }
 
     #[test]
@@ -453,78 +276,5 @@ mod tests {
                 &["https://soda.example/"],
             );
         }
-    }
-
-    #[test]
-    fn the_route_gate_is_explained() {
-        // 5.5 scope_missing to api_not_in_backend
-        let route =
-            |fault, changes: Option<Value>, expected: &str, mentions: &[&str]| pin(&said(Closed::Route(fault), changes, |_| {}), expected, mentions);
-        for (how, mention) in [("any", "any of https://soda.example/write https://soda.example/read"), ("all", "all of https://soda.example/write")] {
-            route(
-                RouteFault::ScopeMissing,
-                Some(json!({"scopes": ["write", "read"], "scopes_match": how})),
-                &format!(
-                    "route scope_missing: the privilege staff asks for {how} of the scopes `write read`, the token was granted `read`. \
-                     request a token with {how} of https://soda.example/write https://soda.example/read; the client must be allowed it."
-                ),
-                &[mention, "granted `read`"],
-            );
-        }
-        let roles = Some(json!({"roles": ["emp", "mgr"]}));
-        route(
-            RouteFault::RoleMissing,
-            roles.clone(),
-            "route role_missing: the privilege staff asks for one of the roles emp, mgr, c1 has dev, ops. \
-             give c1 one of the roles emp, mgr; the same token works then.",
-            &["one of the roles emp, mgr"],
-        );
-        assert!(said(Closed::Route(RouteFault::RoleMissing), roles, |known| known.client = Some(client(json!({})).0)).contains("c1 has no role."));
-        route(
-            RouteFault::SubjectType,
-            Some(json!({"subjects": ["user"]})),
-            "route subject_type: the privilege staff asks for a token that speaks for a user, and this one speaks for a client. \
-             use the authorization_code grant.",
-            &["authorization_code grant"],
-        );
-        pin(
-            &said(Closed::Route(RouteFault::SubjectType), Some(json!({"subjects": ["client"]})), |known| known.claims.sub_type = SubjectType::User),
-            "route subject_type: the privilege staff asks for a token that speaks for a client, and this one speaks for a user. \
-             use the client_credentials grant.",
-            &["client_credentials grant"],
-        );
-        route(
-            RouteFault::BackendMismatch,
-            None,
-            "route backend_mismatch: the call names another backend than the token's, which is c1. \
-             leave the backend header out, or send c1 in it.",
-            &["backend than the token's, which is c1"],
-        );
-        route(
-            RouteFault::ApiNotInBackend,
-            None,
-            "route api_not_in_backend: the client c1 has no scope of the api soda any more. \
-             attach the api soda to the client: give it one of the api's scopes.",
-            &["attach the api"],
-        );
-        route(
-            RouteFault::PathAmbiguous,
-            None,
-            "route path_ambiguous: the path can be read in more than one way. \
-             send the path without dot segments, empty segments, wildcards, encoded slashes and needless percent-encoding.",
-            &[],
-        );
-        route(
-            RouteFault::Denied,
-            None,
-            "route route_denied: no privilege names the route, and the api soda is closed where none does. \
-             name the route in a privilege, or set the api's `access`.",
-            &[],
-        );
-        pin(
-            &said(Closed::Route(RouteFault::Denied), None, |known| known.is_on_soda = false),
-            "route route_denied: no api has this path. check path and gateway, or register an api whose base_path covers it.",
-            &[],
-        );
     }
 }
