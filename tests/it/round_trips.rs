@@ -77,7 +77,7 @@ async fn what_people_cost_is_known() {
     expect![[r#"
         the sign-in page: BatchGetItem 1
         a wrong password: BatchGetItem 3, TransactWriteItems 1
-        a right one: BatchGetItem 3, PutItem 1, TransactWriteItems 3
+        a right one: BatchGetItem 3, TransactWriteItems 3
         the consent page: BatchGetItem 3
         approval: BatchGetItem 3, TransactWriteItems 1
         redemption: BatchGetItem 3, TransactWriteItems 1
