@@ -21,8 +21,9 @@ test: ## all tests that need no cloud
 	cargo build --locked -p local $(PACKAGES)
 	cargo test --locked --workspace
 
-test-race: ## requests that meet at two nodes, N rounds each (N=200)
-	N=$(or $(N),200) cargo test --locked -p it races -- --test-threads 1
+test-race: ## 100 equal requests at once over two processes, for N codes and N refresh tokens (N=200); needs Node
+	cargo build --locked -p local
+	N=$(or $(N),200) tests/races/run.sh $(or $(CARGO_TARGET_DIR),target)/debug/local
 
 check: core ## format, lints, the rules-only build
 	cargo fmt --all --check

@@ -1,4 +1,5 @@
-//! Requests that meet: at two nodes, at once, and with answers that are lost. `N` is how many rounds a race has (`make test-race N=200`).
+//! Requests that meet: at two nodes, at once, and with answers that are lost. `N` is how many rounds a race has; `make test-race` has the same over
+//! two processes (`tests/races`).
 
 use serde_json::{Value, json};
 
