@@ -32,9 +32,10 @@ impl Function {
 }
 
 /// Each path and the function that serves it; a path that ends in `/*` stands for everything below.
-pub const ROUTES: [(&str, Function); 9] = [
+pub const ROUTES: [(&str, Function); 10] = [
     ("/oauth2/token", Function::Token),
     ("/oauth2/authorize", Function::Authorize),
+    ("/oauth2/authorize/sign-out", Function::Authorize),
     ("/oauth2/introspect", Function::Introspect),
     ("/oauth2/tokeninfo", Function::Introspect),
     ("/oauth2/diagnose", Function::Introspect),

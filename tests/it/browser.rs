@@ -14,6 +14,9 @@ pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub const CALLBACK: &str = "https://app.example/cb";
 pub const PASSWORD: &str = "correct horse: battery stäple";
 
+/// The page that ends a session.
+pub const SIGN_OUT: &str = "/oauth2/authorize/sign-out";
+
 /// One browser.
 #[derive(Default)]
 pub struct Browser {
@@ -21,6 +24,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// Presses the one button of the sign-out page, with this proof.
+    pub async fn sign_out(&self, server: &Server, proof: &str) -> Response {
+        self.send(server, "POST", SIGN_OUT, format!("proof={}", encoded(proof))).await
+    }
+
     /// Opens a URL of the server.
     pub async fn open(&self, server: &Server, target: &str) -> Response {
         self.send(server, "GET", target, String::new()).await

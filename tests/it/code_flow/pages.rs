@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::authorize::seen;
 use super::{OTHER, public_client, started};
-use crate::browser::{Browser, CALLBACK, PASSWORD, People, field, location, parameter};
+use crate::browser::{Browser, CALLBACK, PASSWORD, People, SIGN_OUT, field, location, parameter};
 use crate::support::{ISSUER, Server, claims, encoded, json_of};
 
 #[tokio::test]
@@ -210,4 +210,45 @@ async fn who_only_looks_starts_nothing() {
     assert_eq!(seen(&people.browser.press(&server, &first, "approve", &[("allow", "write")]).await), "code");
     let signed_out = json_of(&server.admin("GET", "/audit?client_id=c_code", Value::Null).await);
     assert!(signed_out["items"].as_array().unwrap().iter().any(|event| event["event"] == "grant.allowed"));
+}
+
+#[tokio::test]
+async fn who_is_never_asked_again_signs_out_on_a_page_of_its_own() {
+    // LO-09, AZ-23, AZ-24, AZ-28, RT-10: at one node, and it holds at the other; what was granted before lives on
+    let (server, people) = started().await;
+    let other_node = server.another().await;
+    let granted = people.granted(&server).await;
+    let browser = &people.browser;
+    assert_eq!(seen(&browser.open(&server, &People::url(&[])).await), "code", "nothing is asked");
+    let page = browser.open(&server, SIGN_OUT).await;
+    let html = String::from_utf8_lossy(page.body()).into_owned();
+    assert!(page.status() == 200 && html.contains("You are signed in as <strong id=\"username\">alice</strong>"), "{html}");
+    assert!(html.contains("<form id=\"sign-out\" method=\"post\" action=\"/oauth2/authorize/sign-out\">"), "{html}");
+    // Neither looking, nor a form without the session's proof, nor one of another site or another session ends it.
+    let stranger = People::default();
+    stranger.sign_in(&server, &People::url(&[]), "alice", PASSWORD).await;
+    let theirs = field(&stranger.browser.open(&server, SIGN_OUT).await, "proof");
+    for proof in ["", "x", &theirs] {
+        assert_eq!(seen(&browser.sign_out(&server, proof).await), "page", "{proof}");
+    }
+    let cookies = browser.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let proof = field(&page, "proof");
+    let from_elsewhere = [("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example"), ("cookie", &cookies)];
+    assert_eq!(seen(&server.send("POST", SIGN_OUT, &from_elsewhere, format!("proof={}", encoded(&proof))).await), "page");
+    assert_eq!(server.send("DELETE", SIGN_OUT, &[("cookie", &cookies)], "").await.status(), 405);
+    assert_eq!(server.send("HEAD", SIGN_OUT, &[("cookie", &cookies)], "").await.status(), 200);
+    assert_eq!(seen(&browser.open(&other_node, &People::url(&[])).await), "code", "the session lives");
+    let signed_out = browser.sign_out(&other_node, &proof).await;
+    let html = String::from_utf8_lossy(signed_out.body()).into_owned();
+    assert!(signed_out.status() == 200 && html.contains("You are signed out") && !html.contains("<form"), "{html}");
+    assert!(!browser.cookies.borrow().contains_key("__Host-gatewright_session"));
+    // Who kept the cookie has nothing of it, at either node.
+    for node in [&server, &other_node] {
+        assert_eq!(seen(&node.send("GET", &People::url(&[]), &[("cookie", &cookies)], "").await), "sign-in");
+        let again = node.send("GET", SIGN_OUT, &[("cookie", &cookies)], "").await;
+        assert!(String::from_utf8_lossy(again.body()).contains("You are signed out"));
+    }
+    assert_eq!(seen(&stranger.browser.open(&server, &People::url(&[])).await), "code", "another session of the same user is another one");
+    let refresh = format!("grant_type=refresh_token&refresh_token={}", encoded(&granted.refresh_token));
+    assert_eq!(server.post("/oauth2/token", &people.client, &refresh).await.status(), 200);
 }

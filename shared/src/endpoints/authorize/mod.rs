@@ -6,6 +6,7 @@
 
 mod browser;
 mod pages;
+mod sign_out;
 
 use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
@@ -76,6 +77,7 @@ impl Endpoint {
     pub async fn handle(&self, request: Request, fresh: Fresh) -> Response {
         let answer = match request.path_under(&self.issuer) {
             PATH => self.answer(&request, &fresh).await,
+            sign_out::PATH => self.sign_out(&request, &fresh).await,
             _ => Err(Refusal::NotFound),
         };
         let response = answer.unwrap_or_else(|refusal| {
@@ -121,14 +123,11 @@ impl Endpoint {
 
     /// A button of a page.
     async fn go_on(&self, request: &Request, action: &str, form: &Form, fresh: &Fresh) -> Result<Response, Refusal> {
-        // A form of another site is nobody's; `null` is what browsers send from a page without a referrer.
-        let origin = request.headers.get(ORIGIN).map(HeaderValue::as_bytes);
-        let is_ours = origin.is_none_or(|origin| origin == b"null" || origin == self.issuer.origin().as_bytes());
         let browser = Browser::of(request, self.is_secure());
         let sealed = form.get("request").unwrap_or_default();
         let pending = Pending::open(sealed).filter(|pending| pending.at <= fresh.now.plus(CLOCK_SKEW) && fresh.now.since(pending.at) < PAGE_LIFE);
         let has_proof = browser.proof_is_right(sealed, form.get("proof").unwrap_or_default());
-        let Some(pending) = pending.filter(|_| is_ours && has_proof) else {
+        let Some(pending) = pending.filter(|_| self.is_ours(request) && has_proof) else {
             return Ok(self.fault(
                 StatusCode::BAD_REQUEST,
                 ("This page has expired", "It was open for too long, or was made for another browser.", BACK),
@@ -191,10 +190,23 @@ impl Endpoint {
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<(User, &'b Cookie)>, StoreError> {
+        let whose = self.whose(browser, found, now).await?;
+        Ok(whose.filter(|(user, _)| user.metadata.realm == client.metadata.realm))
+    }
+
+    /// Whose session the browser has, if it is alive.
+    async fn whose<'b>(&self, browser: &'b Browser, found: &Found, now: Timestamp) -> Result<Option<(User, &'b Cookie)>, StoreError> {
         let Some(cookie) = &browser.session else { return Ok(None) };
         let Some(session) = found.session(&cookie.digest())? else { return Ok(None) };
         let user = self.store.batch().with(Key::User(&session.user_id)).read().await?.user(&session.user_id)?;
-        Ok(user.filter(|user| session.is_alive(user, now) && user.metadata.realm == client.metadata.realm).map(|user| (user, cookie)))
+        Ok(user.filter(|user| session.is_alive(user, now)).map(|user| (user, cookie)))
+    }
+
+    /// Whether a form may come from a page of ours: one of another site is nobody's; `null` is what browsers send from a page without a
+    /// referrer.
+    fn is_ours(&self, request: &Request) -> bool {
+        let origin = request.headers.get(ORIGIN).map(HeaderValue::as_bytes);
+        origin.is_none_or(|origin| origin == b"null" || origin == self.issuer.origin().as_bytes())
     }
 
     async fn sign_in(&self, request: &Request, form: &Form, asked: &Asked, browser: &Browser, fresh: &Fresh) -> Result<Response, Refusal> {

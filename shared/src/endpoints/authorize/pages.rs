@@ -75,6 +75,17 @@ pub(super) struct AskedScope<'a> {
     pub full: String,
 }
 
+/// Asks whether the session is to end, or says that there is none.
+#[derive(Template)]
+#[template(path = "sign_out.html")]
+pub(super) struct SignOutPage<'a> {
+    pub brand: &'a Brand,
+    pub nonce: &'a str,
+    pub action: &'a str,
+    /// The username, and the proof of the form.
+    pub signed_in: Option<&'a (String, String)>,
+}
+
 /// Says what went wrong, to a person who is sent nowhere.
 #[derive(Template)]
 #[template(path = "fault.html")]
