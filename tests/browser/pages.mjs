@@ -302,6 +302,20 @@ const keyboard = async (page) => {
 };
 for (const colorScheme of ['light', 'dark']) await test(`the keyboard alone does it all, ${colorScheme}`, keyboard, { ...DESKTOP, colorScheme });
 
+await test('who is signed in signs out on a page of its own', async (page, context) => {
+  await consent(page);
+  await page.goto(`${ISSUER}/oauth2/authorize/sign-out`);
+  assert.equal(await text(page, 'username'), 'alice');
+  await shot(page, 'sign-out');
+  await page.setViewportSize({ width: 375, height: 667 });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await shot(page, 'sign-out-phone-dark');
+  await page.click('#submit');
+  assert.equal(await text(page, 'heading'), 'You are signed out');
+  await shot(page, 'signed-out-phone-dark');
+  assert.equal((await context.cookies()).find(({ name }) => name === 'gatewright_session'), undefined);
+});
+
 await test('it all works without JavaScript', async (page) => {
   await page.goto(request(callback, { client_id: 'phone' }));
   await signIn(page, 'alice', 'wrong');

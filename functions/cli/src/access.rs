@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::arguments::segment;
 use crate::fault::Fault;
-use crate::list;
 use crate::output::Output;
 use crate::server::Server;
 
@@ -117,7 +116,7 @@ impl NewPrivilege {
 pub async fn role(command: RoleCommand, server: &Server, output: &Output) -> Result<(), Fault> {
     match command {
         RoleCommand::Create(role) => output.object(&server.ask(Method::POST, "/roles", Some(&json!(role))).await?),
-        RoleCommand::List => output.list(&list(server, "/roles", &[]).await?, &["name", "description"]),
+        RoleCommand::List => output.list(&server.list("/roles", &[]).await?, &["name", "description"]),
         RoleCommand::Delete { name } => {
             server.ask(Method::DELETE, &format!("/roles/{name}"), None).await?;
             output.done("the role is gone")
@@ -137,7 +136,7 @@ pub async fn privilege(command: PrivilegeCommand, server: &Server, output: &Outp
         }
         PrivilegeCommand::List { api } => {
             let of_api: Vec<(&str, &str)> = api.iter().map(|api| ("api", api.as_str())).collect();
-            let mut privileges = list(server, "/privileges", &of_api).await?;
+            let mut privileges = server.list("/privileges", &of_api).await?;
             for privilege in privileges.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
                 *privilege = in_words(privilege.take(), output);
             }
