@@ -70,8 +70,8 @@ pub(super) struct Process {
     child: Child,
     events: mpsc::UnboundedSender<Event>,
     answers: mpsc::UnboundedReceiver<Answer>,
-    /// The server, and the readers of the process's output.
-    _tasks: JoinSet<()>,
+    readers: JoinSet<()>,
+    _server: JoinSet<()>,
 }
 
 struct Event {
@@ -103,15 +103,15 @@ impl Process {
         let (answered, answers) = mpsc::unbounded_channel();
         let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:{}", launch.name);
         let port = Port { next: tokio::sync::Mutex::new(next), answered, arn };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, Arc::new(port)));
+        let (mut readers, mut server) = (JoinSet::new(), JoinSet::new());
+        server.spawn(serve(listener, Arc::new(port)));
         if let Some(stdout) = child.stdout.take() {
-            tasks.spawn(collect(stdout, launch.name.clone(), Arc::clone(&launch.output)));
+            readers.spawn(collect(stdout, launch.name.clone(), Arc::clone(&launch.output)));
         }
         if let Some(stderr) = child.stderr.take() {
-            tasks.spawn(collect(stderr, launch.name.clone(), Arc::clone(&launch.output)));
+            readers.spawn(collect(stderr, launch.name.clone(), Arc::clone(&launch.output)));
         }
-        Ok(Self { child, events, answers, _tasks: tasks })
+        Ok(Self { child, events, answers, readers, _server: server })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -135,7 +135,10 @@ impl Process {
                             return answer.result;
                         }
                     }
-                    status = self.child.wait() => return Err(FunctionError::ended(status)),
+                    status = self.child.wait() => {
+                        self.read_to_the_end().await;
+                        return Err(FunctionError::ended(status));
+                    }
                 }
             }
         };
@@ -145,6 +148,13 @@ impl Process {
         // Like Lambda: what is left of a timed out process serves nobody.
         let _ = self.child.kill().await;
         Err(FunctionError::new("Sandbox.Timedout", format!("no answer after {timeout:?}")))
+    }
+
+    /// A process may be gone before its last words are read, and whoever learns of its end looks for them. A child of its own could
+    /// hold the pipes open, so the wait has an end.
+    async fn read_to_the_end(&mut self) {
+        let all = async { while self.readers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
     }
 }
 
