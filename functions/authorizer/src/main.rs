@@ -13,5 +13,5 @@ async fn main() -> Result<(), Error> {
     let endpoint = Endpoint::new(runtime.store(), keyring, runtime.config.authorizer_response, runtime.config.feed_seconds);
     endpoint.warm(now()).await?;
 
-    serve_authorizer(endpoint).await
+    serve_authorizer(endpoint, &runtime.config.table).await
 }

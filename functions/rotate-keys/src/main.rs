@@ -10,5 +10,5 @@ async fn main() -> Result<(), Error> {
     let runtime = Runtime::start()?;
     let keyring = runtime.keyring(Some(runtime.sealer()?)).await?;
 
-    serve_schedule(Endpoint { store: runtime.store(), keyring }).await
+    serve_schedule(Endpoint { store: runtime.store(), keyring }, &runtime.config.table).await
 }

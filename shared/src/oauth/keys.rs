@@ -131,6 +131,12 @@ impl KeySet {
         self.keys.iter().find(|key| key.jwk.alg == alg && self.phase(key, now) == Phase::Active)
     }
 
+    /// For how many seconds the oldest key that signs has done so; 0 where none does.
+    pub fn age(&self, now: Timestamp) -> u64 {
+        let active = self.keys.iter().filter(|key| self.phase(key, now) == Phase::Active);
+        active.map(|key| now.since(key.active_from)).max().unwrap_or_default()
+    }
+
     /// Whether tokens signed by `kid` are to be believed at `now`. A next key is too: a node whose clock is ahead may sign with it.
     pub fn trusts(&self, kid: &str, now: Timestamp) -> bool {
         let is_alive = |key: &PublishedKey| matches!(self.phase(key, now), Phase::Next | Phase::Active | Phase::Retired);

@@ -227,6 +227,10 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
+/// Carries the challenge once more to an HTTP API, which renames an integration's `WWW-Authenticate` to `x-amzn-remapped-www-authenticate`: its
+/// parameter mapping in the templates gives the challenge its name back and drops this header.
+const CHALLENGE: &str = "gatewright-challenge";
+
 /// An answer as the gateway wants it back.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -261,6 +265,11 @@ impl ProxyResponse {
             let values: Vec<String> = values.collect();
             match (shape, values.as_slice()) {
                 (Shape::V2, _) if name == http::header::SET_COOKIE => answer.cookies = values,
+                (Shape::V2, _) if name == http::header::WWW_AUTHENTICATE => {
+                    let challenge = values.join(", ");
+                    answer.headers.insert(CHALLENGE.to_owned(), challenge.clone());
+                    answer.headers.insert(name.to_string(), challenge);
+                }
                 (Shape::V1, [_, _, ..]) | (Shape::Alb { multi_value: true }, _) => {
                     answer.multi_value_headers.insert(name.to_string(), values);
                 }
@@ -316,6 +325,18 @@ mod tests {
             assert_eq!(request.headers.get_all("if-match").iter().collect::<Vec<_>>(), ["1"], "{event}");
             assert_eq!(request.query, [("q".to_owned(), "a+b".to_owned()), ("q".to_owned(), "é".to_owned())], "{event}");
         }
+    }
+
+    #[test]
+    fn an_http_api_gets_the_challenge_under_a_name_that_it_does_not_change() {
+        //
+        let answer = |shape| {
+            let response = http::Response::builder().status(401).header("www-authenticate", "Bearer").header("www-authenticate", "Basic");
+            serde_json::to_value(ProxyResponse::new(&response.body(Bytes::new()).unwrap(), shape)).unwrap()
+        };
+        let v2 = serde_json::json!({"gatewright-challenge": "Bearer, Basic", "www-authenticate": "Bearer, Basic"});
+        assert_eq!(answer(Shape::V2)["headers"], v2);
+        assert_eq!(answer(Shape::V1)["multiValueHeaders"], serde_json::json!({"www-authenticate": ["Bearer", "Basic"]}));
     }
 
     #[test]

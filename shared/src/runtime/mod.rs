@@ -5,6 +5,7 @@ mod aws;
 mod config;
 mod events;
 mod log;
+mod metric;
 mod serve;
 
 use std::fmt;

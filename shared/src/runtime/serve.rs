@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::events::{ProxyEvent, ProxyResponse, Unreadable};
-use super::{Error, fresh, since_1970};
+use super::{Error, fresh, metric, since_1970};
 use crate::endpoints::authorizer::{self, Answer, Failure};
 use crate::endpoints::rotate::{self, Rotation};
 use crate::endpoints::{Request, Response, respond_unavailable, respond_unreadable};
@@ -50,17 +50,21 @@ where
     lambda_runtime::Runtime::new(service).run().await.map_err(|error| Error::new(error.to_string()))
 }
 
-/// Serves authorizer events until Lambda ends the process.
+/// Serves authorizer events until Lambda ends the process, and tells once a minute how old its view of the `table` is.
 ///
 /// # Errors
 /// Where the Runtime API cannot be reached.
-pub async fn serve_authorizer(endpoint: authorizer::Endpoint) -> Result<(), Error> {
+pub async fn serve_authorizer(endpoint: authorizer::Endpoint, table: &str) -> Result<(), Error> {
     let endpoint = &endpoint;
     let service = service_fn(async move |event: LambdaEvent<Box<RawValue>>| -> Result<Answer, Diagnostic> {
         let unsupported = || diagnostic("UnsupportedEvent", "the event is none of API Gateway's to an authorizer");
         let call = read::<authorizer::Event>(&event.payload).ok_or_else(unsupported)?;
         let fresh = fresh().map_err(|error| diagnostic("Unavailable", &error.to_string()))?;
+        let now = fresh.now;
         let answer = tokio::time::timeout(time_left(&event.context), endpoint.handle(call, fresh)).await;
+        if let Some(age) = endpoint.memory.age_to_tell(now) {
+            metric::seconds(table, "FeedAge", age);
+        }
         answer.unwrap_or_else(|_| Err(Failure::Unavailable("out of time".to_owned()))).map_err(|failure| {
             if let Failure::Unavailable(reason) = &failure {
                 log::error!(endpoint = "authorizer", reason = reason.as_str(); "the call could not be decided");
@@ -72,16 +76,20 @@ pub async fn serve_authorizer(endpoint: authorizer::Endpoint) -> Result<(), Erro
     lambda_runtime::Runtime::new(service).run().await.map_err(|error| Error::new(error.to_string()))
 }
 
-/// Serves the schedule of key rotation until Lambda ends the process; what the event says does not matter.
+/// Serves the schedule of key rotation until Lambda ends the process, and tells each time how old the signing keys in the `table` are; what the
+/// event says does not matter.
 ///
 /// # Errors
 /// Where the Runtime API cannot be reached.
-pub async fn serve_schedule(endpoint: rotate::Endpoint) -> Result<(), Error> {
+pub async fn serve_schedule(endpoint: rotate::Endpoint, table: &str) -> Result<(), Error> {
     let endpoint = &endpoint;
     let service = service_fn(async move |_: LambdaEvent<serde_json::Value>| -> Result<serde_json::Value, Diagnostic> {
         let fresh = fresh().map_err(|error| diagnostic("Unavailable", &error.to_string()))?;
         match endpoint.rotate(Rotation::Due, "schedule", &fresh).await {
-            Ok(rotated) => Ok(serde_json::json!({"rotated": rotated})),
+            Ok(rotated) => {
+                metric::seconds(table, "KeyAge", endpoint.keyring.set().age(fresh.now));
+                Ok(serde_json::json!({"rotated": rotated}))
+            }
             Err(error) => {
                 log::error!(endpoint = "rotate-keys", reason = error.to_string(); "the keys were not rotated");
                 Err(diagnostic("Unavailable", "the keys were not rotated, see the log"))

@@ -54,6 +54,8 @@ struct State {
     /// In which second refusals last brought about a look at the feed, and how often.
     looked_again: (Timestamp, u8),
     warned: bool,
+    /// When the age of this view was told last.
+    told_at: Option<Timestamp>,
     keys: bool,
     apis: Option<Arc<Apis>>,
     /// The privileges of each Api, by its name.
@@ -181,6 +183,16 @@ impl Memory {
         self.state().followed_to.is_none_or(|at| now < at || now.since(at) >= self.feed_seconds)
     }
 
+    /// How many seconds ago the feed was looked at last, where that was not told within the last minute.
+    pub fn age_to_tell(&self, now: Timestamp) -> Option<u64> {
+        let mut state = self.state();
+        if state.told_at.is_some_and(|at| now >= at && now.since(at) < 60) {
+            return None;
+        }
+        state.told_at = Some(now);
+        state.followed_to.map(|at| now.since(at))
+    }
+
     /// Whether a warning is due that an instance gives once.
     pub fn warns_once(&self) -> bool {
         !std::mem::replace(&mut self.state().warned, true)
@@ -200,7 +212,13 @@ impl Memory {
         match state.followed_to {
             Some(at) if at <= now.plus(FEED_OVERLAP) && now.since(at) <= FORGET_AFTER => Some((at.min(now), state.applied.clone())),
             _ => {
-                *state = State { generation: state.generation + 1, followed_to: Some(now), warned: state.warned, ..State::default() };
+                *state = State {
+                    generation: state.generation + 1,
+                    followed_to: Some(now),
+                    warned: state.warned,
+                    told_at: state.told_at,
+                    ..State::default()
+                };
                 None
             }
         }
@@ -367,6 +385,15 @@ mod tests {
         assert!(memory.client(&client_id).is_some());
         tell("2");
         assert!(memory.client(&client_id).is_none());
+    }
+
+    #[test]
+    fn the_age_of_the_view_is_told_once_a_minute() {
+        let memory = Memory::new(5);
+        let at = Timestamp::from_unix;
+        memory.apply(Vec::new(), at(1_000));
+        let told: Vec<_> = [1_002, 1_061, 1_062, 1_121, 1_130].into_iter().map(|now| memory.age_to_tell(at(now))).collect();
+        assert_eq!(told, [Some(2), None, Some(62), None, Some(130)]);
     }
 
     #[test]
