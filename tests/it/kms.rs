@@ -148,8 +148,12 @@ async fn a_kms_that_refuses_closes_what_needs_it_and_nobody_has_to_restart_anyth
 
     // An emergency for which no key can be sealed withdraws none.
     let admin = start("admin").await;
-    let emergency =
-        rest(&Sent { authorization: &bearer, content_type: "application/json", form: r#"{"emergency":true}"#, ..Sent::post("/admin/v1/keys/rotate") });
+    let emergency = rest(&Sent {
+        authorization: &bearer,
+        content_type: "application/json",
+        form: r#"{"emergency":true}"#,
+        ..Sent::post("/admin/v1/keys/rotate")
+    });
     for refusal in REFUSALS {
         kms.refuse(Some(refusal));
         let answer = invoke(&admin, &emergency).await.unwrap();
