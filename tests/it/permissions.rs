@@ -14,7 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use http::HeaderMap;
 use local::node::function_at_work;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::routes::ROUTES;
 
 /// What is deployed, in the order of `functions.json`.
@@ -89,12 +89,16 @@ fn needed(operation: &str, body: &Value) -> Vec<Permission> {
             let resource = if body.get("IndexName").is_some() { "index" } else { "table" };
             vec![Permission::new(resource, operation, &pattern(&body["ExpressionAttributeValues"][name]["S"]))]
         }
-        "TransactWriteItems" => {
+        "TransactWriteItems" | "TransactGetItems" => {
             let items = body["TransactItems"].as_array().unwrap().iter().flat_map(|item| item.as_object().unwrap());
             let action = |kind: &str| if kind == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{kind}Item") };
             items.flat_map(|(kind, item)| partitions(item).into_iter().map(|key| table(&action(kind), key)).collect::<Vec<_>>()).collect()
         }
-        _ => partitions(body).into_iter().map(|key| table(operation, key)).collect(),
+        _ => match partitions(body) {
+            // A scan, and what else goes to no partition: no function is granted all of the table.
+            keys if keys.is_empty() => vec![Permission::new("table", operation, "*")],
+            keys => keys.into_iter().map(|key| table(operation, key)).collect(),
+        },
     }
 }
 
@@ -185,25 +189,29 @@ fn a_call_needs_what_iam_asks_for() {
         let needed = needed(operation, &body);
         needed.into_iter().map(|Permission { resource, action, keys }| format!("{resource} {action} {keys}")).collect::<Vec<_>>().join(", ")
     };
-    let key = |pk: &str| serde_json::json!({"pk": {"S": pk}, "sk": {"S": "x"}});
-    assert_eq!(plain("GetItem", serde_json::json!({"TableName": "t", "Key": key("apis")})), "table GetItem apis");
-    let batch = serde_json::json!({"RequestItems": {"t": {"Keys": [key("client#a"), key("username#r#a"), key("keys")]}}});
+    let key = |pk: &str| json!({"pk": {"S": pk}, "sk": {"S": "x"}});
+    assert_eq!(plain("GetItem", json!({"TableName": "t", "Key": key("apis")})), "table GetItem apis");
+    let batch = json!({"RequestItems": {"t": {"Keys": [key("client#a"), key("username#r#a"), key("keys")]}}});
     assert_eq!(plain("BatchGetItem", batch), "table BatchGetItem client#*, table BatchGetItem username#*, table BatchGetItem keys");
-    let batch = serde_json::json!({"RequestItems": {"t": [{"PutRequest": {"Item": key("audit#2026-11-20")}}]}});
+    let batch = json!({"RequestItems": {"t": [{"PutRequest": {"Item": key("audit#2026-11-20")}}]}});
     assert_eq!(plain("BatchWriteItem", batch), "table BatchWriteItem audit#*");
-    let items = serde_json::json!([{"Put": {"Item": key("feed#1")}}, {"Update": {"Key": key("role#a")}}, {"Delete": {"Key": key("key#a")}}, {"ConditionCheck": {"Key": key("apis")}}]);
-    let transaction = serde_json::json!({"TransactItems": items});
+    let writes = [("Put", "Item", "feed#1"), ("Update", "Key", "role#a"), ("Delete", "Key", "key#a"), ("ConditionCheck", "Key", "apis")];
+    let writes = writes.map(|(kind, member, pk)| json!({kind: {member: key(pk)}}));
+    let transaction = json!({"TransactItems": writes});
     assert_eq!(
         plain("TransactWriteItems", transaction),
         "table PutItem feed#*, table UpdateItem role#*, table DeleteItem key#*, table ConditionCheckItem apis"
     );
-    let values = serde_json::json!({":from": {"S": "x"}, ":p": {"S": "tokens#a#1"}});
-    let query = serde_json::json!({"KeyConditionExpression": "#p = :p AND #s > :from", "ExpressionAttributeValues": values});
+    let values = json!({":from": {"S": "x"}, ":p": {"S": "tokens#a#1"}});
+    let query = json!({"KeyConditionExpression": "#p = :p AND #s > :from", "ExpressionAttributeValues": values});
     assert_eq!(plain("Query", query.clone()), "table Query tokens#*");
     let mut of_index = query;
     of_index["IndexName"] = "lists".into();
     assert_eq!(plain("Query", of_index), "index Query tokens#*");
-    assert_eq!(plain("Decrypt", serde_json::json!({"CiphertextBlob": ""})), "seal Decrypt ");
+    let reads = json!({"TransactItems": [{"Get": {"Key": key("apis")}}]});
+    assert_eq!(plain("TransactGetItems", reads), "table GetItem apis");
+    assert_eq!(plain("Scan", json!({"TableName": "t"})), "table Scan *");
+    assert_eq!(plain("Decrypt", json!({"CiphertextBlob": ""})), "seal Decrypt ");
 }
 
 #[test]
