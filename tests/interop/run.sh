@@ -95,6 +95,11 @@ CLIENT_SECRET=$(gatewright client create "The shop" --id $CLIENT_ID --scope http
 POST_CLIENT_SECRET=$(gatewright client create "The shop, by POST" --id $POST_CLIENT_ID --auth-method client_secret_post --scope https://orders.example/read | secret)
 RSA_CLIENT_SECRET=$(gatewright client create "The bank" --id $RSA_CLIENT_ID --scope https://ledger.example/read | secret)
 export CLIENT_SECRET POST_CLIENT_SECRET RSA_CLIENT_SECRET
+# Two more, whose tokens have expired before a verifier sees them.
+export HASTY_ID=hasty RSA_HASTY_ID=hasty.bank
+HASTY_SECRET=$(gatewright client create "In a hurry" --id $HASTY_ID --scope https://orders.example/read | secret)
+RSA_HASTY_SECRET=$(gatewright client create "The bank, in a hurry" --id $RSA_HASTY_ID --scope https://ledger.example/read | secret)
+export HASTY_SECRET RSA_HASTY_SECRET
 
 # A user, and two applications that users sign in to: one that keeps a secret and one that cannot.
 ADMIN=$("$BUILT/gatewright" token --url "$ISSUER" --client-id "$GATEWRIGHT_ADMIN_CLIENT_ID" <<<"$GATEWRIGHT_ADMIN_CLIENT_SECRET")
@@ -106,6 +111,7 @@ code_client() { gatewright client create "$@" --realm staff --redirect-uri $REDI
 APP_SECRET=$(code_client "The shop's site" --id $APP_ID | secret)
 export APP_SECRET
 code_client "The shop's app" --id $NATIVE_ID --public >/dev/null
+for client in $HASTY_ID $RSA_HASTY_ID; do admin PATCH /clients/$client '{"access_token_ttl":1}'; done
 for client in $APP_ID $NATIVE_ID; do admin PUT /clients/$client/assignments/groups/clerks; done
 
 if wanted python; then

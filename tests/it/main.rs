@@ -44,3 +44,4 @@ mod support;
 mod table;
 mod token;
 mod users;
+mod verifiers;
