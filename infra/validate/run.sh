@@ -50,7 +50,7 @@ cdk() {
 }
 
 rm -rf "$stacks"
-step "the construct's types" cdk tsc -p . --noEmit
+step "the construct's types" cdk tsc -p .
 step "the construct's tests" cdk tsx --test test/stack.test.ts test/authorizer.test.ts
 step "a stack for each set of parameters" cdk tsx test/sets.ts ../validate/parameters.json "$stacks"
 step "cdk synth" cdk cdk synth --quiet --no-notices -c code="$stacks/code" --output "$stacks/synth"

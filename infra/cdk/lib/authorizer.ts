@@ -55,10 +55,11 @@ export class Authorizer {
   authorizerFor(api: apigatewayv2.WebSocketApi): apigatewayv2.IWebSocketRouteAuthorizer;
   authorizerFor(api: apigateway.RestApi | apigatewayv2.HttpApi | apigatewayv2.WebSocketApi, options: RestOptions = {}):
     apigateway.RequestAuthorizer | apigatewayv2.IHttpRouteAuthorizer | apigatewayv2.IWebSocketRouteAuthorizer {
-    if (api instanceof apigateway.RestApi) return this.forRest(api, options);
-    if (api instanceof apigatewayv2.HttpApi) return this.forHttp(api, options);
-    if (api instanceof apigatewayv2.WebSocketApi) return this.forWebSocket(api);
-    throw new Error('authorizerFor takes a RestApi, an HttpApi or a WebSocketApi of the same aws-cdk-lib as gatewright-cdk');
+    // By what they have, not by `instanceof`: an app that links this package has two copies of aws-cdk-lib.
+    if ('restApiId' in api) return this.forRest(api, options);
+    if ('httpApiId' in api) return this.forHttp(api, options);
+    if ('webSocketApiName' in api) return this.forWebSocket(api);
+    throw new Error('authorizerFor takes a RestApi, an HttpApi or a WebSocketApi');
   }
 
   private forRest(api: apigateway.RestApi, options: RestOptions): apigateway.RequestAuthorizer {

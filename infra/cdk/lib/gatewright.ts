@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Aws, RemovalPolicy, Token } from 'aws-cdk-lib';
+import { Aws, CfnOutput, RemovalPolicy, Token } from 'aws-cdk-lib';
 import type * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import type * as apigatewayv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
@@ -193,6 +193,18 @@ export class Gatewright extends Construct {
     this.authorizerArn = authorizer.lambda.attrArn;
     this.nextCommand = `AWS_REGION=${Aws.REGION} GATEWRIGHT_ISSUER=${this.issuer} GATEWRIGHT_TABLE=${table.ref} GATEWRIGHT_KMS_KEY_ID=${key.ref} gatewright bootstrap`;
     this.authorizer = Authorizer.fromArn(this.authorizerArn, props.authorizerResponse);
+  }
+
+  /** Gives the stack the outputs that docs/deploy.md goes on with, under these very names: at most one Gatewright of a stack can. */
+  addOutputs(): void {
+    const output = (name: string, value: string, description: string, exportName?: string) =>
+      new CfnOutput(this, name, { value, description, exportName }).overrideLogicalId(name);
+    output('Issuer', this.issuer, 'The issuer');
+    output('ApiId', this.apiId, 'The HTTP API of the endpoints');
+    output('TableName', this.tableName, 'The table');
+    output('SealingKeyId', this.sealingKeyId, 'The KMS key that seals the signing keys');
+    output('AuthorizerArn', this.authorizerArn, 'The authorizer, for your own APIs (docs/attach.md)', `${Aws.STACK_NAME}-AuthorizerArn`);
+    output('NextCommand', this.nextCommand, 'What to type next, with credentials in the environment; it makes the first admin client and the first signing key');
   }
 
   /** For a REST API: also adds the gateway responses that say 401 and 403 as RFC 6750 has it. Call it once for an API. */
