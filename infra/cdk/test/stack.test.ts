@@ -119,7 +119,10 @@ test('a bad choice stops the synthesis with a sentence', () => {
   assert.throws(() => synth('/nowhere'), { message: '/nowhere/arm64/token has no bootstrap: run make build' });
 });
 
-test('the routes are those of functions.json', () => {
+test('the routes are those of functions.json, and of the code', () => {
+  const source = readFileSync(join(__dirname, '../../../shared/src/routes.rs'), 'utf8');
+  const inCode = [...source.matchAll(/\("(\/[^"]+)", Function::(\w+)\)/g)].map(([, path, name]) => `${name?.toLowerCase()} ${path}`);
+  assert.deepEqual(inCode.sort(), FUNCTIONS.flatMap(([name, entry]) => entry.routes.map((path) => `${name} ${path}`)).sort());
   const expected = FUNCTIONS.flatMap(([, entry]) => entry.routes.map((path) => `ANY ${routePath(path)}`));
   assert.deepEqual(properties('AWS::ApiGatewayV2::Route').map((route) => route.RouteKey).sort(), expected.sort());
   assert.deepEqual([routePath('/.well-known/*'), routePath('/healthz')], ['/.well-known/{proxy+}', '/healthz']);
