@@ -289,7 +289,7 @@ function onOff(on: boolean): string {
 /** The built function as an asset. */
 function code(scope: Construct, directory: string, architecture: lambda.Architecture, name: string): lambda.CfnFunction.CodeProperty {
   const path = join(directory, architecture === lambda.Architecture.ARM_64 ? 'arm64' : 'x86_64', name);
-  if (!existsSync(join(path, 'bootstrap'))) throw new Error(`${path} has no bootstrap: run make build`);
+  if (!existsSync(join(path, 'bootstrap'))) throw new Error(`${join(path, 'bootstrap')} is missing: run make build`);
   const asset = new Asset(scope, 'Code', { path, displayName: name, deployTime: true });
   return { s3Bucket: asset.s3BucketName, s3Key: asset.s3ObjectKey };
 }

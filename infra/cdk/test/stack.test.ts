@@ -116,7 +116,7 @@ test('a bad choice stops the synthesis with a sentence', () => {
   ] as const) {
     assert.throws(() => synth(code, context), { message: sentence });
   }
-  assert.throws(() => synth('/nowhere'), { message: '/nowhere/arm64/token has no bootstrap: run make build' });
+  assert.throws(() => synth('/nowhere'), { message: '/nowhere/arm64/token/bootstrap is missing: run make build' });
 });
 
 test('the routes are those of functions.json, and of the code', () => {
