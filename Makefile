@@ -60,5 +60,13 @@ test-browser: ## the sign-in and consent pages in headless Chromium; pictures of
 test-engines: ## the store's and the endpoints' tests on the real DynamoDB Local
 	tests/engines.sh
 
+.PHONY: validate deploy-cdk
+validate: ## SAM template and CDK stack: linters, tests, and that both say the same; needs Python and Node, no account
+	infra/validate/run.sh
+
+deploy-cdk: ## what make build made, to the caller's AWS account with CDK (STACK=gatewright PARAMETERS="domainName=... certificateArn=...")
+	infra/cdk/install.sh
+	cd infra/cdk && node_modules/.bin/cdk deploy --no-notices -c stackName=$(or $(STACK),gatewright) $(addprefix -c ,$(PARAMETERS))
+
 clean: ## removes what was built
 	cargo clean

@@ -1,0 +1,4 @@
+export * from './authorizer';
+export * from './gatewright';
+export * from './settings';
+export * from './stack';

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# `make validate`: what can be known of the templates without an account and without a Rust build.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+HERE=infra/validate
+PLACE=$PWD/target/validate
+SAM=infra/sam/template.yaml
+
+fail() { echo "$1" >&2; exit 1; }
+for tool in python3 node npm; do
+  command -v "$tool" >/dev/null || fail "$tool is missing, make validate needs it"
+done
+mkdir -p "$PLACE"
+
+# venv NAME: a virtual environment of its own, made again when its requirements change.
+venv() {
+  cmp -s "$HERE/$1.txt" "$PLACE/$1/made-from" && return
+  rm -rf "${PLACE:?}/$1"
+  python3 -m venv "$PLACE/$1"
+  "$PLACE/$1/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/$1.txt"
+  cp "$HERE/$1.txt" "$PLACE/$1/made-from"
+}
+venv lint
+venv checkov
+infra/cdk/install.sh
+
+export SAM_CLI_TELEMETRY=0 CDK_DISABLE_CLI_TELEMETRY=1 AWS_DEFAULT_REGION=us-east-1 PYTHONDONTWRITEBYTECODE=1
+python=$PLACE/lint/bin/python
+stacks=$PLACE/stacks
+failed=0
+
+# step NAME COMMAND...: says how it went, and all that it said where it went badly.
+step() {
+  local name=$1
+  shift
+  if "$@" >"$PLACE/log" 2>&1; then
+    echo "ok      $name"
+  else
+    echo "FAILED  $name"
+    cat "$PLACE/log"
+    failed=1
+  fi
+}
+
+# cdk COMMAND...: one of the tools of infra/cdk, there.
+cdk() {
+  local tool=$1
+  shift
+  (cd infra/cdk && "node_modules/.bin/$tool" "$@")
+}
+
+rm -rf "$stacks"
+step "the construct's types" cdk tsc -p .
+step "the construct's tests" cdk tsx --test test/stack.test.ts test/authorizer.test.ts
+step "a stack for each set of parameters" cdk tsx test/sets.ts ../validate/parameters.json "$stacks"
+step "cdk synth" cdk cdk synth --quiet --no-notices -c code="$stacks/code" --output "$stacks/synth"
+
+shopt -s globstar nullglob
+templates=("$SAM" infra/examples/**/template.yaml)
+for template in "${templates[@]}"; do
+  step "sam validate --lint $template" "$PLACE/lint/bin/sam" validate --lint -t "$template"
+done
+step "cfn-lint" "$PLACE/lint/bin/cfn-lint" "${templates[@]}" "$stacks"/*/gatewright.template.json
+step "checkov" "$PLACE/checkov/bin/checkov" --config-file $HERE/checkov.yaml -f "$SAM" "$stacks/defaults/gatewright.template.json"
+
+step "SAM = CDK = functions.json" "$python" $HERE/compare.py "$SAM" infra/cdk/functions.json $HERE/parameters.json "$stacks"
+step "the comparison sees every change" "$python" $HERE/mutations.py "$SAM" infra/cdk/functions.json "$stacks"
+exit "$failed"
