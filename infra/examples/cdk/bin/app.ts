@@ -5,5 +5,5 @@ import { OrdersRest } from '../lib/orders-rest';
 
 const app = new App();
 const context = (name: string): string | undefined => app.node.tryGetContext(name);
-new OrdersHttp(app, 'orders-http', { code: context('code') ?? join(__dirname, '../../../../target/lambda') });
-new OrdersRest(app, 'orders-rest', { gatewrightStackName: context('gatewrightStackName') ?? 'gatewright' });
+new OrdersHttp(app, 'OrdersHttp', { code: context('code') ?? join(__dirname, '../../../../target/lambda') });
+new OrdersRest(app, 'OrdersRest', { gatewrightStackName: context('gatewrightStackName') ?? 'gatewright' });

@@ -10,8 +10,10 @@ export function backend(scope: Construct): lambda.Function {
       'import json',
       '',
       'def handler(event, context):',
-      '    authorizer = event["requestContext"].get("authorizer") or {}',
-      '    body = {"path": event.get("rawPath") or event["path"], "principal": authorizer.get("lambda", authorizer)}',
+      '    context = event["requestContext"]',
+      '    authorizer = context.get("authorizer") or {}',
+      '    http = context.get("http") or {"method": event["httpMethod"], "path": event["path"]}',
+      '    body = {"method": http["method"], "path": http["path"], "principal": authorizer.get("lambda", authorizer)}',
       '    return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": json.dumps(body)}',
     ].join('\n')),
   });

@@ -22,6 +22,6 @@ export class OrdersRest extends Stack {
     for (const method of ['GET', 'DELETE']) order.addMethod(method, integration, options);
 
     new CfnOutput(this, 'Url', { value: `https://${api.restApiId}.execute-api.${this.region}.${this.urlSuffix}/v1` });
-    new CfnOutput(this, 'GatewayOfOrders', { value: `${api.restApiId}/v1` });
+    new CfnOutput(this, 'Gateway', { value: `${api.restApiId}/v1` });
   }
 }
