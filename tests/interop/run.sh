@@ -76,12 +76,15 @@ run() {
   fi
 }
 
-port=$(free_port)
-export ISSUER=http://127.0.0.1:$port
-export GATEWRIGHT_ADMIN_CLIENT_ID=root GATEWRIGHT_ADMIN_CLIENT_SECRET="interop: 32 characters, %+& and é"
-PORT=$port GATEWRIGHT_ISSUER=$ISSUER GATEWRIGHT_DATA=$data GATEWRIGHT_FEED_SECONDS=1 "$BUILT/local" >"$PLACE/local.log" 2>&1 &
-pids+=($!)
-answers "$ISSUER/healthz" "$!" "$PLACE/local.log"
+# With an ISSUER it is run against that server, which has been started, and its admin client (tests/e2e).
+if [ -z "${ISSUER:-}" ]; then
+  port=$(free_port)
+  export ISSUER=http://127.0.0.1:$port
+  export GATEWRIGHT_ADMIN_CLIENT_ID=root GATEWRIGHT_ADMIN_CLIENT_SECRET="interop: 32 characters, %+& and é"
+  PORT=$port GATEWRIGHT_ISSUER=$ISSUER GATEWRIGHT_DATA=$data GATEWRIGHT_FEED_SECONDS=1 "$BUILT/local" >"$PLACE/local.log" 2>&1 &
+  pids+=($!)
+  answers "$ISSUER/healthz" "$!" "$PLACE/local.log"
+fi
 
 gatewright() { "$BUILT/gatewright" --url "$ISSUER" --json "$@"; }
 secret() { python3 -c 'import json, sys; print(json.load(sys.stdin)["client_secret"])'; }
@@ -92,9 +95,14 @@ CLIENT_SECRET=$(gatewright client create "The shop" --id $CLIENT_ID --scope http
 POST_CLIENT_SECRET=$(gatewright client create "The shop, by POST" --id $POST_CLIENT_ID --auth-method client_secret_post --scope https://orders.example/read | secret)
 RSA_CLIENT_SECRET=$(gatewright client create "The bank" --id $RSA_CLIENT_ID --scope https://ledger.example/read | secret)
 export CLIENT_SECRET POST_CLIENT_SECRET RSA_CLIENT_SECRET
+# Two more, whose tokens have expired before a verifier sees them.
+export HASTY_ID=hasty RSA_HASTY_ID=hasty.bank
+HASTY_SECRET=$(gatewright client create "In a hurry" --id $HASTY_ID --scope https://orders.example/read | secret)
+RSA_HASTY_SECRET=$(gatewright client create "The bank, in a hurry" --id $RSA_HASTY_ID --scope https://ledger.example/read | secret)
+export HASTY_SECRET RSA_HASTY_SECRET
 
 # A user, and two applications that users sign in to: one that keeps a secret and one that cannot.
-ADMIN=$("$BUILT/gatewright" token --url "$ISSUER" --client-id root <<<"$GATEWRIGHT_ADMIN_CLIENT_SECRET")
+ADMIN=$("$BUILT/gatewright" token --url "$ISSUER" --client-id "$GATEWRIGHT_ADMIN_CLIENT_ID" <<<"$GATEWRIGHT_ADMIN_CLIENT_SECRET")
 admin() { curl -sS -m 10 -f -o /dev/null -X "$1" -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' "$ISSUER/admin/v1$2" ${3:+-d "$3"}; }
 export APP_ID=shop.web NATIVE_ID=shop.native REDIRECT_URI=http://127.0.0.1:9/cb USERNAME=alice PASSWORD='correct horse: battery stäple'
 admin POST /groups '{"name":"clerks","realm":"staff"}'
@@ -103,6 +111,7 @@ code_client() { gatewright client create "$@" --realm staff --redirect-uri $REDI
 APP_SECRET=$(code_client "The shop's site" --id $APP_ID | secret)
 export APP_SECRET
 code_client "The shop's app" --id $NATIVE_ID --public >/dev/null
+for client in $HASTY_ID $RSA_HASTY_ID; do admin PATCH /clients/$client '{"access_token_ttl":1}'; done
 for client in $APP_ID $NATIVE_ID; do admin PUT /clients/$client/assignments/groups/clerks; done
 
 if wanted python; then

@@ -253,7 +253,7 @@ async fn a_client_that_is_switched_off_or_deleted_has_no_living_token() {
 
 #[tokio::test]
 async fn a_path_that_could_be_read_in_two_ways_passes_nowhere() {
-    // AU-19, AU-13, AU-22, HT-10, HT-11
+    // AU-19, AU-13, AU-22, HT-10, HT-11, X-10
     let server = Server::start().await;
     server.fixtures().await;
     let public = json!({"name": "pub", "audience": "https://pub.example/", "scopes": [{"value": "read"}], "access": "public"});

@@ -14,7 +14,7 @@ const GATEWAY: &str = "arn:aws:execute-api:eu-central-1:123456789012:abc/prod";
 /// What the authorizer says to an event.
 async fn ask(server: &Server, event: Value) -> Result<Value, Failure> {
     let event = serde_json::from_value(event).unwrap();
-    let answer = server.node().authorizer.handle(event, server.fresh()).await?;
+    let answer = server.node().authorize(event, server.fresh()).await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 

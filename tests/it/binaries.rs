@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use shared::runtime::{Endpoints, KEY_FILE, now};
 use shared::store::Store;
 
+use crate::permissions::access_key;
 use crate::shapes::{Sent, rest};
 use crate::support::{ADMIN_SECRET, Fault, ISSUER, Proxy, Server, claims, json_of};
 
@@ -92,7 +93,8 @@ impl Deployment {
         let is_changed = |(known, _): &&(String, String)| changes.iter().any(|(name, _)| name == known);
         let kept = self.variables.iter().filter(|variable| !is_changed(variable)).cloned();
         let changed = changes.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Function::start(name, &built().join(name), &kept.chain(changed).collect::<Vec<_>>(), 1).await.unwrap()
+        let own = [("AWS_ACCESS_KEY_ID".to_owned(), access_key(name))];
+        Function::start(name, &built().join(name), &kept.chain(changed).chain(own).collect::<Vec<_>>(), 1).await.unwrap()
     }
 }
 
@@ -259,7 +261,7 @@ async fn a_deadline_is_met_although_the_table_is_silent() {
 }
 
 /// What the function printed, once it has printed `sentence`.
-async fn printed(function: &Function, sentence: &str) -> String {
+pub async fn printed(function: &Function, sentence: &str) -> String {
     for _ in 0..100 {
         if function.output().contains(sentence) {
             break;

@@ -48,7 +48,7 @@ async fn every_documented_authorizer_event_gets_a_policy_for_its_own_route() {
         let events = events("authorizer.", &authorization);
         assert_eq!(events.len(), 4);
         for (name, event) in events {
-            let answer = server.node().authorizer.handle(serde_json::from_value(event).unwrap(), server.fresh()).await;
+            let answer = server.node().authorize(serde_json::from_value(event).unwrap(), server.fresh()).await;
             let answer = answer.ok().map(|answer| serde_json::to_value(answer).unwrap());
             let resource = "arn:aws:execute-api:eu-central-1:123456789012:abc123/prod/GET/orders/1";
             assert_eq!(answer.map(|answer| allows(&answer["policyDocument"], resource)), passes, "{name}");

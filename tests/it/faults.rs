@@ -88,6 +88,9 @@ const CALLS: [Call; 33] = [
 
 const FAULTS: [Fault; 4] = [Fault::Error, Fault::Throttle, Fault::AnswerLost, Fault::Garbage];
 
+/// What is said to whoever asks, and not asked for again: credentials that ended, a role that may not, a region that does not know them.
+const REFUSALS: [Fault; 3] = [Fault::ExpiredToken, Fault::AccessDenied, Fault::UnrecognizedClient];
+
 /// A server and what the calls need.
 struct Scene {
     server: Server,
@@ -292,11 +295,11 @@ async fn a_fault_that_passes_is_not_noticed() {
 
 #[tokio::test]
 async fn a_fault_that_lasts_is_said_and_nothing_else() {
-    // SF-02, SF-03, SF-05, SF-06, SF-07, RV-09, AU-04, T-26: the same, lasting; then the table is back and the request is repeated.
+    // SF-02, SF-03, SF-05, SF-06, SF-07, SF-12, RV-09, AU-04, T-26: the same, lasting, and refusals; then the table is back and the request is repeated.
     let scene = Scene::start().await;
     for call in CALLS {
         for operation in operations(&scene, call).await {
-            for fault in FAULTS {
+            for fault in FAULTS.into_iter().chain(REFUSALS) {
                 let context = format!("{call:?}, {operation}, {fault:?}, lasting");
                 let prepared = scene.prepare(call).await;
                 scene.server.proxy.inject(fault, operation, usize::MAX);

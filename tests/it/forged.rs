@@ -30,7 +30,7 @@ async fn refused(server: &Server, tokens: Vec<(String, String)>) {
 async fn refused_after_all(server: &Server, tokens: Vec<(String, String)>) {
     for (what, token) in tokens {
         let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": "arn:aws:execute-api:local:000000000000:local/local/GET/orders/1"});
-        let answer = server.node().authorizer.handle(serde_json::from_value(event).unwrap(), server.fresh()).await;
+        let answer = server.node().authorize(serde_json::from_value(event).unwrap(), server.fresh()).await;
         let failure = answer.map(|_| ()).expect_err(&format!("{what}: {token}"));
         assert_eq!(failure.to_string(), "Unauthorized", "{what}");
     }

@@ -342,7 +342,7 @@ async fn an_allowed_call_is_allowed_alone() {
     let arn = "arn:aws:execute-api:local:000000000000:local/local/GET/status/a";
     let ask = async |event: Value| {
         let event = serde_json::from_value(event).unwrap();
-        backends.server.node().authorizer.handle(event, backends.server.fresh()).await.map(|answer| serde_json::to_value(answer).unwrap())
+        backends.server.node().authorize(event, backends.server.fresh()).await.map(|answer| serde_json::to_value(answer).unwrap())
     };
     let headers = json!({"Authorization": header("be1", &key), "x-client-id": "be1"});
     let answer = ask(json!({"type": "REQUEST", "methodArn": arn, "path": "/status/a", "headers": headers})).await.unwrap();

@@ -25,7 +25,7 @@ async fn document(server: &Server, path: &str) -> Value {
 }
 
 /// The `kid` of a JWT.
-fn kid(token: &str) -> String {
+pub fn kid(token: &str) -> String {
     let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap();
     header["kid"].as_str().unwrap().to_owned()
 }

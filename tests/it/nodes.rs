@@ -1,7 +1,11 @@
 //! Two nodes on one table: what one has written, the other's endpoints know at once (seeds 5.6; nothing here waits).
 
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+use shared::oauth::keys::{KEY_LIFE, PUBLISH_AHEAD};
+
+use crate::metadata::kid;
 use crate::support::{Server, basic, claims, json_of};
 
 const CREDENTIALS: &str = "grant_type=client_credentials";
@@ -10,7 +14,7 @@ async fn nodes() -> (Server, Server) {
     let a = Server::start().await;
     a.fixtures().await;
     let b = a.another().await;
-    // MI-12: whatever is not read consistently is not seen.
+    // MI-12, X-06: whatever is not read consistently is not seen.
     a.proxy.lag();
     b.proxy.lag();
     (a, b)
@@ -174,4 +178,22 @@ async fn a_rotation_finds_the_next_key_of_another_and_makes_no_second() {
     let keys = json_of(&b.admin("GET", "/keys", Value::Null).await);
     let phases: Vec<&str> = keys["items"].as_array().unwrap().iter().map(|key| key["phase"].as_str().unwrap()).collect();
     assert_eq!(phases, ["active", "next"], "{keys}");
+}
+
+#[tokio::test]
+async fn the_schedule_alone_replaces_a_key_before_its_end_and_drops_it_when_its_tokens_are_gone() {
+    // MD-15, AD-11: three lives of a key. The sealed half goes with the public one.
+    let server = Server::start().await;
+    server.fixtures().await;
+    let client = server.client("c_cc", json!({})).await;
+    let signed_by = async || kid(&server.token(&client, "").await);
+    let mut kids = BTreeSet::from([signed_by().await]);
+    for life in 1..=3 {
+        server.pass(KEY_LIFE - PUBLISH_AHEAD);
+        server.node().prepare(&server.fresh()).await.unwrap();
+        assert!(kids.contains(&signed_by().await), "published ahead of its use");
+        server.pass(PUBLISH_AHEAD);
+        kids.insert(signed_by().await);
+        assert_eq!((kids.len(), server.dump().await.matches("\"key#").count()), (life + 1, 2));
+    }
 }

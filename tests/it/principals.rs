@@ -47,7 +47,7 @@ async fn a_call_that_names_another_backend_than_the_tokens_is_refused() {
 
 #[tokio::test]
 async fn the_api_learns_who_calls_and_by_what_right_and_nothing_that_the_caller_says() {
-    // M-19, M-04, AU-16, AU-28, T-06
+    // M-19, M-04, AU-16, AU-28, T-06, X-02
     let server = customers("deny").await;
     let client = server.client("c_cc", json!({"roles": ["clerk", "manager"]})).await;
     let token = server.token(&client, "").await;
@@ -68,6 +68,8 @@ async fn the_api_learns_who_calls_and_by_what_right_and_nothing_that_the_caller_
     expect![[r#"{"aud":"https://orders.example/","client_id":"c_cc","exp":"1795201200","jti":"[jti]","principalId":"c_cc","privilege":"open","realm":"default","roles":"clerk manager","scope":"read","sub":"c_cc","sub_type":"client"}"#]].assert_eq(&steady(&server.send("GET", "/customers/open", &with_token, "").await));
     expect![[r#"{"principalId":"anonymous","privilege":"open","sub_type":"anonymous"}"#]]
         .assert_eq(&steady(&server.send("GET", "/customers/open", &forged, "").await));
+    // X-02: the gateway asks about calls without a credential too, so a bad one is refused here or nowhere.
+    assert_eq!(server.get("/customers/open", "garbage").await.status(), 401);
     // The roles of now, not those of the day of issue; and no privilege where none decides.
     change(&server, "DELETE", "/clients/c_cc/roles/clerk", Value::Null).await;
     assert_eq!(json_of(&server.get("/customers/1", &token).await)["principal"]["roles"], "manager");
@@ -91,7 +93,7 @@ async fn a_usage_plans_key_is_the_administrators_to_give() {
         let event = json!({"type": "REQUEST", "methodArn": "arn:aws:execute-api:local:000000000000:local/local/GET/customers/1", "httpMethod": "GET", "path": "/customers/1",
             "headers": {"authorization": format!("Bearer {token}"), "x-api-key": "a-key-that-the-caller-sent", "usageIdentifierKey": "x"},
             "requestContext": {"identity": {"apiKey": "a-key-that-the-caller-sent"}}});
-        let answer = server.node().authorizer.handle(serde_json::from_value(event).unwrap(), server.fresh()).await.unwrap();
+        let answer = server.node().authorize(serde_json::from_value(event).unwrap(), server.fresh()).await.unwrap();
         serde_json::to_value(answer).unwrap().get("usageIdentifierKey").cloned()
     };
     assert_eq!(key().await, None);

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::permissions;
+
 /// What happens to calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -27,6 +29,12 @@ pub enum Fault {
     InProgress,
     /// DynamoDB's answer to a transaction with the token of another one.
     Mismatch,
+    /// What an instance is told whose credentials have expired, without asking the engine.
+    ExpiredToken,
+    /// What a function is told that may not do what it does, without asking the engine.
+    AccessDenied,
+    /// What is answered to credentials that this region does not know, without asking the engine.
+    UnrecognizedClient,
     /// Nothing is answered for longer than anybody waits.
     Silence,
     /// The engine does it, and the answer is lost.
@@ -183,6 +191,8 @@ impl Proxy {
         let target = parts.headers.get("x-amz-target").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         *self.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
+        let mut body = to_bytes(body, usize::MAX).await.unwrap();
+        permissions::see(&parts.headers, &operation, &body);
         let fault = self.take_fault(&operation);
         let failed = |status: StatusCode, kind: &str| {
             let body = format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{kind}\",\"message\":\"injected\"}}");
@@ -193,6 +203,9 @@ impl Proxy {
             Some(Fault::Throttle) => return failed(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
             Some(Fault::InProgress) => return failed(StatusCode::BAD_REQUEST, "TransactionInProgressException"),
             Some(Fault::Mismatch) => return failed(StatusCode::BAD_REQUEST, "IdempotentParameterMismatchException"),
+            Some(Fault::ExpiredToken) => return failed(StatusCode::BAD_REQUEST, "ExpiredTokenException"),
+            Some(Fault::AccessDenied) => return failed(StatusCode::BAD_REQUEST, "AccessDeniedException"),
+            Some(Fault::UnrecognizedClient) => return failed(StatusCode::BAD_REQUEST, "UnrecognizedClientException"),
             Some(Fault::Silence) => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 return failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
@@ -203,7 +216,6 @@ impl Proxy {
         if operation == "UpdateTimeToLive" && self.keeps_expired_items {
             return Response::new(Body::from(r#"{"TimeToLiveSpecification":{"AttributeName":"ttl","Enabled":true}}"#));
         }
-        let mut body = to_bytes(body, usize::MAX).await.unwrap();
         if self.lags.load(Ordering::Relaxed)
             && let Some(image) = oldest_image(&operation, &serde_json::from_slice(&body).unwrap())
         {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use local::engine::Engine;
 use local::front::Functions;
-use local::node::Node;
+use local::node::{Node, working_as};
 use serde_json::{Value, json};
 use shared::endpoints::bootstrap::{Given, bootstrap};
 use shared::endpoints::{Request, Response};
@@ -20,6 +20,7 @@ use shared::oauth::time::Timestamp;
 use shared::runtime::{Config, Endpoints, decoded_query};
 use shared::store::{Sealer, Store};
 
+use crate::permissions::Caller;
 pub use crate::proxy::{Fault, Proxy};
 
 /// When every test begins: 2026-11-20T18:00:00Z.
@@ -96,7 +97,9 @@ impl Server {
                 .or((name == "GATEWRIGHT_ISSUER").then(|| ISSUER.to_owned())),
         };
         let config = Config::from_environment(&get).unwrap();
-        let store = Store::new(Endpoints::local(proxy.url()).dynamodb(), table.clone());
+        let client = Endpoints::local(proxy.url()).dynamodb();
+        let client = aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().credentials_provider(Caller).build());
+        let store = Store::new(client, table.clone());
         let node = Node::new(config, store, Sealer::file(&[7; 32]).unwrap());
         Self { functions: Functions::Here(Box::new(node)), proxy, clock, table, variables, _engine: engine }
     }
@@ -135,7 +138,7 @@ impl Server {
 
     /// Does what the authorizer's function does before its first event.
     pub async fn warm(&self) {
-        self.node().authorizer.warm(Timestamp::from_unix(self.now())).await.unwrap();
+        working_as("authorizer", self.node().authorizer.warm(Timestamp::from_unix(self.now()))).await.unwrap();
     }
 
     /// Sends a request; the target may have a query.

@@ -1,6 +1,7 @@
 //! `/admin/v1`: the admin API.
 //!
-//! Needs: everything in the table but sealed keys (read and write), sealed keys (write), the seal (seal).
+//! Needs: clients, Apis, roles, privileges, users, groups, assignments, consents, keys, token records and the audit trail (read, write), grants
+//! and the counts (read), origins, sealed keys and the feed (write), the seal (seal).
 
 use std::sync::Arc;
 

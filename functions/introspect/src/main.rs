@@ -1,7 +1,7 @@
 //! `POST /oauth2/introspect` (RFC 7662), `POST /oauth2/diagnose` and, where it is switched on, `POST /oauth2/tokeninfo`.
 //!
 //! Needs: clients, Apis, privileges, users, groups, assignments, consents, grants, keys and token records (read), failed sign-ins (read,
-//! write), the counts and the audit trail (write).
+//! write), the counts (write).
 
 use shared::endpoints::{Tally, introspect::Endpoint};
 use shared::runtime::{Error, Runtime, serve};

@@ -50,7 +50,7 @@ impl Functions {
             Self::Processes(processes) => processes.authorize(&event).await,
             Self::Here(node) => {
                 let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
-                let answer = node.authorizer.handle(event, fresh).await.map_err(|failure| failure.to_string())?;
+                let answer = node.authorize(event, fresh).await.map_err(|failure| failure.to_string())?;
                 serde_json::to_value(answer).map_err(|error| error.to_string())
             }
         }

@@ -9,6 +9,21 @@ use shared::routes::{Function, function_of};
 use shared::runtime::{Config, Error};
 use shared::store::{Sealer, Store};
 
+tokio::task_local! {
+    static FUNCTION: &'static str;
+}
+
+/// Does `work` as the function whose directory is called `function`.
+pub fn working_as<T>(function: &'static str, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    // On the heap: a debug build's stack of 2 MiB does not hold all endpoints' futures inside another one.
+    FUNCTION.scope(function, Box::pin(work))
+}
+
+/// The function that is at work in this task, as its directory is called; `None` where the process does something for itself.
+pub fn function_at_work() -> Option<&'static str> {
+    FUNCTION.try_with(|function| *function).ok()
+}
+
 /// One of each endpoint on one table.
 pub struct Node {
     /// The table.
@@ -71,7 +86,7 @@ impl Node {
     /// Where the engine or the seal refuses.
     pub async fn prepare(&self, fresh: &Fresh) -> Result<(), Error> {
         self.store.create_table().await?;
-        self.rotate.rotate(rotate::Rotation::Due, "schedule", fresh).await?;
+        working_as("rotate-keys", self.rotate.rotate(rotate::Rotation::Due, "schedule", fresh)).await?;
         Ok(())
     }
 
@@ -82,20 +97,36 @@ impl Node {
         if function == Function::Admin && ["audit", "usage", "stats"].iter().any(|report| request.path.contains(report)) {
             self.flush(&fresh).await;
         }
-        Some(match function {
-            Function::Token => self.token.handle(request, fresh).await,
-            Function::Authorize => self.authorize.handle(request, fresh).await,
-            Function::Introspect => self.introspect.handle(request, fresh).await,
-            Function::Revoke => self.revoke.handle(request, fresh).await,
-            Function::Metadata => self.metadata.handle(request, fresh).await,
-            Function::Admin => self.admin.handle(request, fresh).await,
-        })
+        let answer = async {
+            match function {
+                Function::Token => self.token.handle(request, fresh).await,
+                Function::Authorize => self.authorize.handle(request, fresh).await,
+                Function::Introspect => self.introspect.handle(request, fresh).await,
+                Function::Revoke => self.revoke.handle(request, fresh).await,
+                Function::Metadata => self.metadata.handle(request, fresh).await,
+                Function::Admin => self.admin.handle(request, fresh).await,
+            }
+        };
+        Some(working_as(function.name(), answer).await)
+    }
+
+    /// What the authorizer says to an event.
+    ///
+    /// # Errors
+    /// As the authorizer's own.
+    pub async fn authorize(&self, event: authorizer::Event, fresh: Fresh) -> Result<authorizer::Answer, authorizer::Failure> {
+        working_as("authorizer", self.authorizer.handle(event, fresh)).await
     }
 
     /// Writes what was counted and not yet written.
     pub async fn flush(&self, fresh: &Fresh) {
-        for tally in [&self.token.tally, &self.introspect.tally, &self.revoke.tally, &self.authorizer.tally] {
-            tally.flush(&self.store, fresh).await;
+        for (function, tally) in [
+            ("token", &self.token.tally),
+            ("introspect", &self.introspect.tally),
+            ("revoke", &self.revoke.tally),
+            ("authorizer", &self.authorizer.tally),
+        ] {
+            working_as(function, tally.flush(&self.store, fresh)).await;
         }
     }
 }

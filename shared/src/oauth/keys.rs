@@ -24,6 +24,10 @@ pub const KEY_LIFE: u64 = 90 * 86_400;
 /// How long a retired key stays published after its successor took over: the longest token life and the tolerated clock skew.
 const AFTERLIFE: u64 = LONGEST_TOKEN_LIFE + 300;
 
+/// How many keys may be published when an administrator asks for more: a load balancer of AWS takes a key set of at most 10, and the schedule
+/// may add one of each algorithm.
+const MOST_BY_HAND: usize = 8;
+
 /// The public half of a signing key and its dates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedKey {
@@ -171,6 +175,12 @@ impl KeySet {
     /// Whether a next key of `alg` waits for its turn.
     pub fn has_next(&self, alg: SigningAlg, now: Timestamp) -> bool {
         self.next(alg, now).is_some()
+    }
+
+    /// Whether a next key of each algorithm may be published by hand. Each stays for a day after its use, so rotations within a day add up.
+    pub fn takes_more(&self, now: Timestamp) -> bool {
+        let new = self.algorithms().into_iter().filter(|alg| !self.has_next(*alg, now)).count();
+        self.document(now).keys.len() + new <= MOST_BY_HAND
     }
 
     fn next(&self, alg: SigningAlg, now: Timestamp) -> Option<&PublishedKey> {

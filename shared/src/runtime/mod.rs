@@ -35,8 +35,7 @@ pub struct Runtime {
     aws: Endpoints,
 }
 
-/// Why a function does not start: a sentence for the operator.
-#[derive(Debug)]
+/// Why a function does not start: a sentence for the operator, also where a `main` ends with it.
 pub struct Error(String);
 
 impl Error {
@@ -47,6 +46,12 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -170,7 +170,7 @@ async fn a_feed_that_cannot_be_read_closes_the_gate() {
     assert_eq!(scene.server.get("/orders/1", &token).await.status(), 200);
     let ask = async || {
         let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": "arn:aws:execute-api:local:000000000000:local/local/GET/orders/1"});
-        scene.server.node().authorizer.handle(serde_json::from_value(event).unwrap(), scene.server.fresh()).await
+        scene.server.node().authorize(serde_json::from_value(event).unwrap(), scene.server.fresh()).await
     };
     for fault in [Fault::Error, Fault::Throttle, Fault::Garbage, Fault::AnswerLost] {
         scene.server.pass(5);

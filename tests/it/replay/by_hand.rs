@@ -38,7 +38,7 @@ async fn policy(server: &Server, token: &str, gateway: &str, path: &str) -> Valu
 
 #[tokio::test]
 async fn one_route_and_then_another_within_the_ttl_get_each_their_answer() {
-    // AU-12: GET /a, then POST /b with the same token; and in the other order, with a refusal first.
+    // AU-12, X-07: GET /a, then POST /b with the same token; and in the other order, with a refusal first.
     let (server, token) = started(&[route(json!(["GET"]), "/orders/a"), route(json!(["POST"]), "/orders/b")]).await;
     server.roles(&["boss"]).await;
     server.create("/privileges", json!({"name": "bosses", "api": "orders", "routes": [{"path": "/orders/c"}], "roles": ["boss"]})).await;
@@ -176,7 +176,7 @@ async fn a_simple_response_without_the_route_in_its_key_is_another_routes_too_an
 
 #[tokio::test]
 async fn a_revocation_counts_after_the_ttl_and_the_feed_and_no_later() {
-    // AU-17: the function's own bound is 5 s; the gateway adds its TTL, which the templates set to 0.
+    // AU-17, X-07: the function's own bound is 5 s; the gateway adds its TTL, which the templates set to 0.
     for ttl in [0, 60, 300] {
         let (server, token) = started(&[json!({})]).await;
         server.pass(200);

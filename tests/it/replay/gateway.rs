@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use local::gateway::allows;
+use local::node::working_as;
 use serde_json::{Value, json};
 use shared::endpoints::authorizer::{Endpoint, Failure};
 
@@ -51,7 +52,7 @@ pub fn event(shape: Shape, gateway: &str, authorization: &str, method: &str, pat
 
 /// Asks an authorizer about a call.
 pub async fn ask(server: &Server, endpoint: &Endpoint, event: Value) -> Said {
-    match endpoint.handle(serde_json::from_value(event).unwrap(), server.fresh()).await {
+    match working_as("authorizer", endpoint.handle(serde_json::from_value(event).unwrap(), server.fresh())).await {
         Ok(answer) => Some(serde_json::to_value(answer).unwrap()),
         Err(Failure::Unauthorized) => None,
         Err(Failure::Unavailable(why)) => panic!("500: {why}"),

@@ -1,6 +1,7 @@
-//! the crate `oauth2` gets a token with only token URL, id and secret, and uses it.
+//! the crate `oauth2` gets a token with only token URL, id and secret, and uses it. MD-17: `jsonwebtoken` verifies it.
 
 mod code_flow;
+mod verifiers;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,12 @@ fn main() -> ExitCode {
         &code_flow::code_flow("APP_ID", Some("APP_SECRET")),
     );
     report.note("oauth2 (Rust), a native application: code with PKCE, route, refresh; a code is good once", &code_flow::code_flow("NATIVE_ID", None));
+    for (algorithm, audience, of_rsa) in
+        [(jsonwebtoken::Algorithm::ES256, "https://orders.example/", ""), (jsonwebtoken::Algorithm::RS256, "https://ledger.example/", "RSA_")]
+    {
+        let name = format!("jsonwebtoken (Rust) takes {algorithm:?}, and none that is expired, for others, of another issuer or altered");
+        report.note(&name, &verifiers::verifies(algorithm, audience, of_rsa));
+    }
     report.end()
 }
 
