@@ -57,6 +57,9 @@ interop: ## third-party clients (Python, Node, Rust) against a local run
 test-browser: ## the sign-in and consent pages in headless Chromium; pictures of them in target/browser
 	tests/browser/run.sh
 
+e2e-deploy: ## SAM and CDK deployed to an emulator of AWS, and third-party clients against both; after make build
+	tests/e2e/run.sh
+
 test-engines: ## the store's and the endpoints' tests on the real DynamoDB Local
 	tests/engines.sh
 

@@ -7,22 +7,11 @@ PLACE=$PWD/target/interop
 BUILT=${CARGO_TARGET_DIR:-target}/debug
 PARTS=("${@:-python node http rust kms}")
 
-fail() { echo "$1" >&2; exit 1; }
-for tool in cargo python3 node npm curl; do
-  command -v "$tool" >/dev/null || fail "$tool is missing, make interop needs it"
-done
+. tests/servers.sh
+needs "make interop" cargo python3 node npm curl
 wanted() { [[ " ${PARTS[*]} " == *" $1 "* ]]; }
 
 mkdir -p "$PLACE"
-
-# venv NAME REQUIREMENTS: a virtual environment of its own, made again when the requirements change.
-venv() {
-  cmp -s "$2" "$PLACE/$1/made-from" && return
-  rm -rf "${PLACE:?}/$1"
-  python3 -m venv "$PLACE/$1"
-  "$PLACE/$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
-  cp "$2" "$PLACE/$1/made-from"
-}
 
 node_modules() {
   mkdir -p "$PLACE/node"
@@ -36,31 +25,6 @@ cargo build --quiet --locked -p local -p gatewright -p interop -p rotate-keys -p
 if wanted python; then venv python $HERE/python/requirements.txt; fi
 if wanted kms; then venv moto $HERE/python/moto.txt; fi
 if wanted node || wanted http; then node_modules; fi
-
-data=$(mktemp -d)
-pids=()
-stop() {
-  for pid in "${pids[@]}"; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
-  rm -rf "$data"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-# answers URL PID LOG: waits until a server of ours answers.
-answers() {
-  for _ in $(seq 150); do
-    curl -s -m 2 -o /dev/null "$1" && return
-    kill -0 "$2" 2>/dev/null || fail "a server ended at its start: $(tail -n 5 "$3")"
-    sleep 0.2
-  done
-  fail "nothing answered at $1 within 30 seconds"
-}
 
 results=$PLACE/results
 : >"$results"
