@@ -30,8 +30,8 @@ ROUTES = {route["routeKey"].removeprefix("ANY ").removesuffix("{proxy+}"): route
 
 def mapped(path, status, headers):
     """The headers after the gateway: a list of pairs, names in lower case."""
-    route = next(route for route in ROUTES if path == route or route.endswith("/") and path.startswith(route))
-    parameters = PARAMETERS[ROUTES[route]].get(str(status), {})
+    route = next((route for route in ROUTES if path == route or route.endswith("/") and path.startswith(route)), None)
+    parameters = PARAMETERS[ROUTES[route]].get(str(status), {}) if route else {}
     if "ResponseParameters" in parameters:  # As CloudFormation writes them.
         parameters = {each["Destination"]: each["Source"] for each in parameters["ResponseParameters"]}
     given = dict(headers)
