@@ -4,7 +4,7 @@ SHELL := /bin/bash
 FUNCTIONS := token introspect revoke authorize metadata authorizer admin rotate-keys
 PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 
-.PHONY: help run run-lambda test test-race check core bench bench-timing build interop test-browser test-engines clean
+.PHONY: help run run-lambda test test-race check core bench bench-timing bench-cold build test-build supply-chain cost test-cost interop test-browser test-engines clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -42,10 +42,24 @@ bench-timing: ## whether the clock tells what an answer does not, as a table
 	cargo build --release --locked -p local -p bench
 	target/release/bench timing
 
-build: ## the deployable binaries, as target/lambda/<function>/bootstrap
-	cargo build --release --locked $(PACKAGES)
-	@for function in $(FUNCTIONS); do mkdir -p target/lambda/$$function && cp target/release/$$function target/lambda/$$function/bootstrap; done
-	@ls -l target/lambda/*/bootstrap | awk '{ printf "%-40s %.2f MB\n", $$NF, $$5 / 1e6 }'
+bench-cold: ## from start to first answer of what make build made, at the CPU share of each memory size; cgroups v1, root
+	cargo build --release --locked -p local -p bench -p token
+	target/release/bench cold
+
+build: ## the deployable binaries of both architectures (ARCHS=x86_64 ARCH=x86_64: of one), as target/lambda/<function>/bootstrap
+	@FUNCTIONS="$(FUNCTIONS)" ARCH="$(ARCH)" ARCHS="$(ARCHS)" infra/build.sh
+
+test-build: ## what make build made, behind a Lambda Runtime API: x86_64 and arm64, one of them under qemu
+	cargo test --locked -p it built:: -- --ignored
+
+supply-chain: ## licences, sources, advisories (where GitHub can be reached) and bills of materials (target/sbom); installs its tools
+	@FUNCTIONS="$(FUNCTIONS)" infra/supply-chain.sh
+
+cost: ## what a million requests cost: the tables of docs/cost.md again, from target/bench.json and docs/cost.json
+	@infra/cost.py
+
+test-cost: ## whether docs/cost.md is what docs/cost.json gives
+	@infra/cost.py --check
 
 interop: ## third-party clients (Python, Node, Rust) against a local run
 	tests/interop/run.sh

@@ -94,6 +94,11 @@ impl Deployment {
         let changed = changes.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Function::start(name, &built().join(name), &kept.chain(changed).collect::<Vec<_>>(), 1).await.unwrap()
     }
+
+    /// The function of this name from a file that was built elsewhere.
+    pub async fn started(&self, name: &str, file: &Path) -> Function {
+        Function::start(name, file, &self.variables, 1).await.unwrap()
+    }
 }
 
 /// Hands a function an event.
