@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""`make cost`: the tables of docs/cost.md, from measured CPU, the sizes of items and list prices.
+"""`make cost`: the tables of docs/cost.md, and those of docs/performance.md about memory, from what was measured and list prices.
 
-Without arguments it takes the CPU of target/bench.json into docs/cost.json and writes the tables again; with --check it only
-says whether docs/cost.md is what docs/cost.json gives. Everything that is assumed or priced stands in docs/cost.json.
+Without arguments it takes what it finds of target/bench.json, target/cold.json and target/lambda/sizes.json into docs/cost.json, and
+writes the tables again; with --check it only says whether the pages are what docs/cost.json gives. All that is assumed or priced
+stands in docs/cost.json.
 """
 
 import json
@@ -13,7 +14,9 @@ import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
 INPUT = ROOT / "docs/cost.json"
-PAGE = ROOT / "docs/cost.md"
+PAGES = {"cost": ["requests", "calls", "idle", "cognito", "prices"], "performance": ["sizes", "memory"]}
+# The request that a function is mostly asked for.
+USUAL = {"token": "token", "introspect": "introspect", "revoke": "revoke", "authorize": "sign_in", "authorizer": "authorizer_seen"}
 FULL_CPU_MB = 1769
 MILLION = 1_000_000
 
@@ -116,7 +119,7 @@ def idle(data, memory):
         (f"alarms, which read {alarms} metrics", alarms * prices["alarm_month"]),
         ("the dashboard", month["dashboards"] * prices["dashboard_month"]),
         ("the sealing key, before its first yearly rotation", month["keys"] * prices["kms_key_month"]),
-        (f"the metrics `KeyAge` and `FeedAge`", month["metrics"] * prices["metric_month"]),
+        ("the metrics `KeyAge` and `FeedAge`", month["metrics"] * prices["metric_month"]),
         (f"rotate-keys, {runs} runs", runs * (run + prices["dynamodb_read_unit"] + data["assumed"]["lambda_log_bytes"] / 1e9 * prices["log_gb"])),
         ("a table of 1 MB, with its backups", month["stored_gb"] * (prices["dynamodb_gb_month"] + prices["dynamodb_pitr_gb_month"])),
     ]
@@ -150,6 +153,28 @@ def price_list(data):
     return table(["per", "USD", "AWS's page", "read"], rows)
 
 
+def sizes_and_cold_starts(data):
+    measured = data["measured"]
+    rows = []
+    for function, cold in measured["cold"].items():
+        arm64, x86_64 = (["{:.2f}".format(size / 1e6) for size in measured["sizes"][arch][function]] for arch in ("arm64", "x86_64"))
+        rows.append([function, *arm64, *x86_64, f"{cold['cpu_ms']:.1f}", *(f"{wall:.0f}" for wall in cold["wall_ms"].values())])
+    sizes = [f"{size} MB" for size in next(iter(measured["cold"].values()))["wall_ms"]]
+    return table(["function", "arm64, MB", "zip", "x86_64, MB", "zip", "CPU ms", *(f"ms at {size}" for size in sizes)], rows)
+
+
+def memory_sizes(data, memory, bills):
+    argon2_ms = data["assumed"]["argon2_ms"]
+    rows = []
+    for function, size in memory.items():
+        share = min(1, size / FULL_CPU_MB)
+        bill = bills.get(USUAL.get(function))
+        usual = [str(bill.ms), usd(bill.arm64 * MILLION)] if bill else ["", ""]
+        cold = data["measured"]["cold"][function]["wall_ms"][str(size)]
+        rows.append([function, str(size), f"{share:.0%}", usual[0], f"{cold:.0f}", f"{argon2_ms / share:.0f}", usual[1]])
+    return table(["function", "MB", "of a core", "warm ms", "cold ms", "ms for a password", "Lambda, USD per million"], rows)
+
+
 def tables(data):
     functions = json.loads((ROOT / "infra/cdk/functions.json").read_text())
     memory = {name: function["memory"] for name, function in functions.items()}
@@ -162,15 +187,33 @@ def tables(data):
         "idle": idle_table,
         "cognito": beside_cognito(data, bills, idle_month),
         "prices": price_list(data),
+        "sizes": sizes_and_cold_starts(data),
+        "memory": memory_sizes(data, memory, bills),
     }
 
 
-def filled(page, data):
-    for name, text in tables(data).items():
-        page, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda match: f"{match[1]}{text}\n{match[2]}", page, flags=re.S)
+def filled(page, names, texts):
+    text = page.read_text()
+    for name in names:
+        made = f"<!-- {name} -->\n{texts[name]}\n<!-- end -->"
+        text, found = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _: made, text, flags=re.S)
         if found != 1:
-            sys.exit(f"docs/cost.md has {found} places for the table `{name}`")
-    return page
+            sys.exit(f"{page.name} has {found} places for the table `{name}`")
+    return text
+
+
+def newly_measured(measured):
+    """What this machine has measured since, in place of what was measured before."""
+    found = {name: ROOT / "target" / name for name in ("bench.json", "cold.json", "lambda/sizes.json")}
+    found = {name: json.loads(file.read_text()) for name, file in found.items() if file.exists()}
+    if "bench.json" in found:
+        functions = found["bench.json"]["functions"]
+        measured = {**measured, "cpu_us": {name: round(functions[name]["cpu_us"], 1) for name in measured["cpu_us"]}}
+    # A run for one architecture, or of some functions, is no measurement of all.
+    for name, member in (("cold.json", "cold"), ("lambda/sizes.json", "sizes")):
+        if name in found and found[name].keys() >= measured[member].keys():
+            measured = {**measured, member: found[name]}
+    return measured
 
 
 def main(arguments):
@@ -178,34 +221,30 @@ def main(arguments):
         sys.exit("usage: cost.py [--check]")
     data = json.loads(INPUT.read_text())
     if not arguments:
-        bench = ROOT / "target/bench.json"
-        if bench.exists():
-            functions = json.loads(bench.read_text())["functions"]
-            used = sorted({part for request in data["requests"].values() for part in request["cpu"]})
-            data["measured"]["cpu_us"] = {name: round(functions[name]["cpu_us"], 1) for name in used}
-            INPUT.write_text(written(data))
-        else:
-            print("there is no target/bench.json, `make bench` makes it; the tables are of what was measured before", file=sys.stderr)
-    page = PAGE.read_text()
-    made = filled(page, data)
-    if arguments:
-        if made != page:
-            sys.exit("docs/cost.md is not what docs/cost.json and infra/cdk/functions.json give: run make cost")
-        return
-    PAGE.write_text(made)
-    print("\n\n".join(text for name, text in tables(data).items() if name != "prices"))
+        data["measured"] = newly_measured(data["measured"])
+        INPUT.write_text(written(data))
+    texts = tables(data)
+    for name, names in PAGES.items():
+        page = ROOT / f"docs/{name}.md"
+        text = filled(page, names, texts)
+        if not arguments:
+            page.write_text(text)
+        elif text != page.read_text():
+            sys.exit(f"docs/{name}.md is not what docs/cost.json and infra/cdk/functions.json give: run make cost")
+    if not arguments:
+        print("\n\n".join(text for name, text in texts.items() if name != "prices"))
 
 
 def written(data):
-    """JSON with a line for each price and each request."""
-    text = "{\n"
+    """JSON with a line for each price, each request and each kind of measurement."""
+    parts = []
     for name, value in data.items():
-        if name in ("prices", "requests"):
+        if name in ("prices", "requests", "measured"):
             members = ",\n".join(f"    {json.dumps(key)}: {json.dumps(member)}" for key, member in value.items())
-            text += f"  {json.dumps(name)}: {{\n{members}\n  }},\n"
+            parts.append(f"  {json.dumps(name)}: {{\n{members}\n  }}")
         else:
-            text += f"  {json.dumps(name)}: {json.dumps(value)},\n"
-    return text.rstrip(",\n") + "\n}\n"
+            parts.append(f"  {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 main(sys.argv[1:])

@@ -18,11 +18,11 @@ tool() {
 }
 mkdir -p "$TOOLS"
 tool cargo-deny "$DENY"
-cargo deny --all-features check --config infra/deny.toml bans licenses sources
+cargo deny --all-features --config infra/deny.toml check bans licenses sources
 
 # The database is a repository on GitHub.
 if timeout 20 git ls-remote --quiet https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
-  cargo deny --all-features check --config infra/deny.toml advisories
+  cargo deny --all-features --config infra/deny.toml check advisories
 else
   echo "ADVISORIES WERE NOT CHECKED: github.com cannot be reached" >&2
   [ "${ADVISORIES:-}" != required ] || exit 1
