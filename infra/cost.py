@@ -15,6 +15,8 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent
 INPUT = ROOT / "docs/cost.json"
 PAGES = {"cost": ["requests", "calls", "idle", "cognito", "prices"], "performance": ["sizes", "memory"]}
+# The functions that look at passwords.
+HASHING = ("token", "authorize", "authorizer", "admin")
 # The request that a function is mostly asked for.
 USUAL = {"token": "token", "introspect": "introspect", "revoke": "revoke", "authorize": "sign_in", "authorizer": "authorizer_seen"}
 FULL_CPU_MB = 1769
@@ -153,26 +155,27 @@ def price_list(data):
     return table(["per", "USD", "AWS's page", "read"], rows)
 
 
-def sizes_and_cold_starts(data):
+def sizes_and_cold_starts(data, memory):
     measured = data["measured"]
+    at = sorted(next(iter(measured["cold"].values()))["wall_ms"], key=int)
     rows = []
-    for function, cold in measured["cold"].items():
-        arm64, x86_64 = (["{:.2f}".format(size / 1e6) for size in measured["sizes"][arch][function]] for arch in ("arm64", "x86_64"))
-        rows.append([function, *arm64, *x86_64, f"{cold['cpu_ms']:.1f}", *(f"{wall:.0f}" for wall in cold["wall_ms"].values())])
-    sizes = [f"{size} MB" for size in next(iter(measured["cold"].values()))["wall_ms"]]
-    return table(["function", "arm64, MB", "zip", "x86_64, MB", "zip", "CPU ms", *(f"ms at {size}" for size in sizes)], rows)
+    for function in memory:
+        cold = measured["cold"][function]
+        sizes = [f"{size / 1e6:.2f}" for arch in ("arm64", "x86_64") for size in measured["sizes"][arch][function]]
+        rows.append([function, *sizes, f"{cold['cpu_ms']:.1f}", *(f"{cold['wall_ms'][size]:.0f}" for size in at)])
+    return table(["function", "arm64, MB", "zip", "x86_64, MB", "zip", "CPU ms", *(f"ms at {size} MB" for size in at)], rows)
 
 
 def memory_sizes(data, memory, bills):
-    argon2_ms = data["assumed"]["argon2_ms"]
     rows = []
     for function, size in memory.items():
         share = min(1, size / FULL_CPU_MB)
         bill = bills.get(USUAL.get(function))
-        usual = [str(bill.ms), usd(bill.arm64 * MILLION)] if bill else ["", ""]
+        warm, price = (str(bill.ms), usd(bill.arm64 * MILLION)) if bill else ("", "")
         cold = data["measured"]["cold"][function]["wall_ms"][str(size)]
-        rows.append([function, str(size), f"{share:.0%}", usual[0], f"{cold:.0f}", f"{argon2_ms / share:.0f}", usual[1]])
-    return table(["function", "MB", "of a core", "warm ms", "cold ms", "ms for a password", "Lambda, USD per million"], rows)
+        password = f"{data['assumed']['argon2_ms'] / share:.0f}" if function in HASHING else ""
+        rows.append([function, str(size), f"{share:.0%}", warm, f"{cold:.0f}", password, price])
+    return table(["function", "MB", "of a core", "warm, ms", "cold, ms", "a password, ms", "Lambda, USD per million"], rows)
 
 
 def tables(data):
@@ -187,7 +190,7 @@ def tables(data):
         "idle": idle_table,
         "cognito": beside_cognito(data, bills, idle_month),
         "prices": price_list(data),
-        "sizes": sizes_and_cold_starts(data),
+        "sizes": sizes_and_cold_starts(data, memory),
         "memory": memory_sizes(data, memory, bills),
     }
 
