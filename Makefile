@@ -46,7 +46,7 @@ bench-cold: ## from start to first answer of what make build made, at the CPU sh
 	cargo build --release --locked -p local -p bench -p token
 	target/release/bench cold
 
-build: ## the deployable binaries of both architectures (ARCHS=x86_64 ARCH=x86_64: of one), as target/lambda/<function>/bootstrap
+build: ## the deployable binaries of both architectures (ARCHS=x86_64: of one), as target/lambda/<function>/bootstrap
 	@FUNCTIONS="$(FUNCTIONS)" ARCH="$(ARCH)" ARCHS="$(ARCHS)" infra/build.sh
 
 test-build: ## what make build made, behind a Lambda Runtime API: x86_64 and arm64, one of them under qemu

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # `make build`: every function's bootstrap for both architectures, in target/lambda/<architecture>/<function>/bootstrap, and those
-# of ARCH (arm64) again in target/lambda/<function>/bootstrap, from where the templates take them. ARCHS builds fewer.
+# of ARCH (the first of ARCHS) again in target/lambda/<function>/bootstrap, from where the templates take them. ARCHS builds fewer.
 # zig links them, so they need no newer glibc than Amazon Linux 2023's on whatever machine they are built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CARGO_LAMBDA=1.9.2
 ZIG=0.17.0
-ARCH=${ARCH:-arm64}
 read -ra ARCHS <<<"${ARCHS:-arm64 x86_64}"
+ARCH=${ARCH:-${ARCHS[0]}}
 read -ra FUNCTIONS <<<"${FUNCTIONS:-token introspect revoke authorize metadata authorizer admin rotate-keys}"
 TARGET=${CARGO_TARGET_DIR:-target}
 OUT=$TARGET/lambda

@@ -32,7 +32,7 @@ tool cargo-cyclonedx "$CYCLONEDX"
 rm -rf target/sbom
 mkdir -p target/sbom
 # It writes beside each manifest, whatever it is told.
-trap 'rm -f {.,*,*/*,*/*/*}/*.cdx.json' EXIT
+trap 'find . -name "*.cdx.json" -not -path "./target/*" -delete' EXIT
 SOURCE_DATE_EPOCH=0 cargo cyclonedx --quiet --format json --no-build-deps
 for function in "${FUNCTIONS[@]}"; do
   cp "functions/$function/$function.cdx.json" target/sbom/
