@@ -6,7 +6,8 @@ PACKAGES := $(addprefix -p ,$(FUNCTIONS))
 # What the functions were seen to do to the table and to KMS during the tests; the last test compares it with infra/cdk/functions.json.
 CALLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/calls
 
-.PHONY: help run run-lambda test test-race check core bench bench-timing build interop test-browser test-engines clean
+.PHONY: help run run-lambda test test-race check core bench bench-timing bench-cold build test-build supply-chain cost test-cost interop test-browser test-engines \
+	validate e2e-deploy deploy-sam deploy-cdk clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -46,10 +47,24 @@ bench-timing: ## whether the clock tells what an answer does not, as a table
 	cargo build --release --locked -p local -p bench
 	target/release/bench timing
 
-build: ## the deployable binaries, as target/lambda/<function>/bootstrap
-	cargo build --release --locked $(PACKAGES)
-	@for function in $(FUNCTIONS); do mkdir -p target/lambda/$$function && cp target/release/$$function target/lambda/$$function/bootstrap; done
-	@ls -l target/lambda/*/bootstrap | awk '{ printf "%-40s %.2f MB\n", $$NF, $$5 / 1e6 }'
+bench-cold: ## from start to first answer of what make build made, at the CPU share of each memory size; cgroups v1, root
+	cargo build --release --locked -p local -p bench -p token
+	target/release/bench cold
+
+build: ## the deployable binaries of both architectures (ARCHS=x86_64: of one), as target/lambda/<function>/bootstrap
+	@FUNCTIONS="$(FUNCTIONS)" ARCH="$(ARCH)" ARCHS="$(ARCHS)" infra/build.sh
+
+test-build: ## what make build made, behind a Lambda Runtime API: x86_64 and arm64, one of them under qemu
+	cargo test --locked -p it built:: -- --ignored
+
+supply-chain: ## licences, sources, advisories (where GitHub can be reached) and bills of materials (target/sbom); installs its tools
+	@FUNCTIONS="$(FUNCTIONS)" infra/supply-chain.sh
+
+cost: ## what a million requests cost: the tables of docs/cost.md again, from target/bench.json and docs/cost.json
+	@infra/cost.py
+
+test-cost: ## whether docs/cost.md is what docs/cost.json gives
+	@infra/cost.py --check
 
 interop: ## third-party clients (Python, Node, Rust) against a local run
 	tests/interop/run.sh
@@ -63,9 +78,13 @@ e2e-deploy: ## SAM and CDK deployed to an emulator of AWS, and third-party clien
 test-engines: ## the store's and the endpoints' tests on the real DynamoDB Local
 	tests/engines.sh
 
-.PHONY: validate deploy-cdk
 validate: ## SAM template and CDK stack: linters, tests, and that both say the same; needs Python and Node, no account
 	infra/validate/run.sh
+
+deploy-sam: ## what make build made, to the caller's AWS account with SAM (STACK=gatewright ARCH=arm64 PARAMETERS="DomainName=... CertificateArn=...")
+	cp -r target/lambda/$(or $(ARCH),arm64)/. target/lambda/
+	PATH="$$PATH:$(CURDIR)/target/validate/lint/bin" sam deploy --template-file infra/sam/template.yaml --stack-name $(or $(STACK),gatewright) --resolve-s3 \
+	  --capabilities CAPABILITY_IAM --confirm-changeset --parameter-overrides Architecture=$(or $(ARCH),arm64) $(PARAMETERS)
 
 deploy-cdk: ## what make build made, to the caller's AWS account with CDK (STACK=gatewright PARAMETERS="domainName=... certificateArn=...")
 	infra/cdk/install.sh

@@ -5,8 +5,10 @@
 //! alone. Goals are ratios inside the run: a slow or noisy machine moves both sides. Nothing fails here.
 //!
 //! `bench --quick` runs a tenth of the events: enough to see that all works, too few to judge by.
-//! `bench --floors` leaves our functions out, `bench --routes` all but the route gate. `bench timing` asks another question (see there).
+//! `bench --floors` leaves our functions out, `bench --routes` all but the route gate. `bench timing` and `bench cold` ask other
+//! questions (see there).
 
+mod cold;
 mod cpu;
 mod floors;
 mod function;
@@ -39,8 +41,11 @@ async fn run() -> Result<(), Error> {
     if let Some(("timing", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return timing::run(&rest.iter().map(String::as_str).collect::<Vec<_>>()).await;
     }
+    if arguments == ["cold"] {
+        return cold::run().await;
+    }
     if let Some(unknown) = arguments.iter().find(|argument| !["--quick", "--floors", "--routes"].contains(&argument.as_str())) {
-        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors | --routes], bench timing [--quick]").into());
+        return Err(format!("unknown argument `{unknown}`; usage: bench [--quick] [--floors | --routes], bench timing [--quick], bench cold").into());
     }
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let plan = if given("--quick") { Plan::QUICK } else { Plan::FULL };

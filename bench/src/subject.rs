@@ -64,7 +64,7 @@ pub fn token_event(client_id: &str, client_secret: &str, scope: &str) -> Bytes {
 }
 
 /// API Gateway's event for a form posted by a client to `path` (REST API, payload version 1.0).
-fn form_event(path: &str, client_id: &str, client_secret: &str, form: &[(&str, &str)]) -> Bytes {
+pub fn form_event(path: &str, client_id: &str, client_secret: &str, form: &[(&str, &str)]) -> Bytes {
     let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
     let body = body.join("&");
     let credentials = BASE64_STANDARD.encode(format!("{client_id}:{client_secret}"));
@@ -82,6 +82,15 @@ fn form_event(path: &str, client_id: &str, client_secret: &str, form: &[(&str, &
     let mut event = request(path, "POST", &headers);
     merge(&mut event, json!({"body": body, "isBase64Encoded": false}));
     event.to_string().into()
+}
+
+/// API Gateway's event for a GET of `path`.
+pub fn get_event(path: &str, authorization: &str) -> Bytes {
+    let mut headers = vec![("Accept", "*/*".to_owned()), ("Host", "auth.example".to_owned())];
+    if !authorization.is_empty() {
+        headers.push(("Authorization", authorization.to_owned()));
+    }
+    request(path, "GET", &headers).to_string().into()
 }
 
 /// API Gateway's event for an authorizer of type REQUEST, for a call with `token`.

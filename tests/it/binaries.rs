@@ -96,6 +96,11 @@ impl Deployment {
         let own = [("AWS_ACCESS_KEY_ID".to_owned(), access_key(name))];
         Function::start(name, &built().join(name), &kept.chain(changed).chain(own).collect::<Vec<_>>(), 1).await.unwrap()
     }
+
+    /// The function of this name from a file that was built elsewhere.
+    pub async fn started(&self, name: &str, file: &Path) -> Function {
+        Function::start(name, file, &self.variables, 1).await.unwrap()
+    }
 }
 
 /// Hands a function an event.

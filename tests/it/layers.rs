@@ -159,3 +159,24 @@ async fn the_local_front_serves_every_route_and_leaves_the_rest_to_the_gateway()
     }
     assert!(matches!(server.functions, Functions::Here(_)));
 }
+
+#[test]
+fn every_dependency_comes_from_crates_io_with_its_checksum() {
+    // SE-09; licences and advisories: make supply-chain
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let mut dependencies = 0;
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |member: &str| package.lines().find_map(|line| line.strip_prefix(member)?.strip_prefix(" = ")).map(|text| text.trim_matches('"'));
+        let (name, Some(source)) = (value("name").unwrap(), value("source")) else { continue };
+        assert_eq!(source, "registry+https://github.com/rust-lang/crates.io-index", "{name}");
+        assert_eq!(value("checksum").map(str::len), Some(64), "{name}");
+        // The second HTTP client and the second TLS that the SDK's default features bring.
+        let version = value("version").unwrap();
+        assert!(
+            !(name == "hyper" && version.starts_with("0.14.") || name == "rustls" && version.starts_with("0.21.") || name == "openssl-sys"),
+            "{name} {version}"
+        );
+        dependencies += 1;
+    }
+    assert!(dependencies > 200, "{dependencies}");
+}

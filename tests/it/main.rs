@@ -11,6 +11,7 @@ mod authorizer_events;
 mod basic;
 mod binaries;
 mod browser;
+mod built;
 mod client_auth;
 mod code_flow;
 mod consents;

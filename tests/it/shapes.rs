@@ -102,7 +102,8 @@ fn v1(sent: &Sent<'_>, base64: bool, version: Option<&str>) -> Value {
     event
 }
 
-fn v2(sent: &Sent<'_>, base64: bool, stage: &str) -> Value {
+/// A call as an HTTP API hands it over.
+pub fn v2(sent: &Sent<'_>, base64: bool, stage: &str) -> Value {
     let prefix = if stage == "$default" { String::new() } else { format!("/{stage}") };
     let path = format!("{prefix}{}", sent.path);
     let joined: Map<String, Value> = sent.parameters(true).into_iter().map(|(name, values)| (name, values.join(",").into())).collect();
