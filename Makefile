@@ -10,7 +10,7 @@ CALLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/calls
 	validate e2e-deploy deploy-sam deploy-cdk clean
 
 help: ## lists the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 run: ## starts everything on 127.0.0.1:8080 (PORT=...), in one process
 	@cargo build --quiet --locked -p local
