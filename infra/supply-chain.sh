@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 DENY=0.20.2
 CYCLONEDX=0.5.9
-read -ra FUNCTIONS <<<"${FUNCTIONS:-token introspect revoke authorize metadata authorizer admin rotate-keys}"
+read -ra FUNCTIONS <<<"${FUNCTIONS:?make supply-chain names them}"
 TOOLS=$PWD/target/tools
 export PATH=$TOOLS/bin:$PATH
 
