@@ -47,7 +47,7 @@ test('the table has its index and its TTL, and stays', () => {
 test('the sealing key rotates, and stays', () => {
   const [key] = Object.values(stack.findResources('AWS::KMS::Key'));
   assert.equal(key?.['Properties'].EnableKeyRotation, true);
-  assert.deepEqual([key?.['DeletionPolicy'], key?.['UpdateReplacePolicy']], ['Retain', 'Retain']);
+  assert.deepEqual([key?.['DeletionPolicy'], key?.['UpdateReplacePolicy']], ['RetainExceptOnCreate', 'Retain']);
 });
 
 test('rights become one statement for all actions on the same keys', () => {
