@@ -149,6 +149,13 @@ test('the access log has neither path nor query', () => {
   assert.doesNotMatch(stage.AccessLogSettings.Format, /path|query|header|body/i);
 });
 
+test('what would meet others of its kind has a name of its own', () => {
+  const [dashboard] = properties('AWS::CloudWatch::Dashboard');
+  assert.deepEqual(dashboard.DashboardName, { 'Fn::Join': ['', [{ Ref: 'AWS::StackName' }, '-', { Ref: 'AWS::Region' }]] });
+  const named = properties('AWS::Logs::LogGroup').map((log) => log.LogGroupName).filter((name) => name !== undefined);
+  assert.deepEqual(named, [{ 'Fn::Join': ['', ['/aws/vendedlogs/', { Ref: 'AWS::StackName' }]] }]);
+});
+
 test('there are six alarms, which tell whom they are given', () => {
   const names = (template: typeof stack) => Object.keys(template.findResources('AWS::CloudWatch::Alarm')).map((id) => id.slice('Gatewright'.length, -8));
   assert.deepEqual(names(stack), ['ErrorsAlarm', 'AuthorizerAlarm', 'ThrottlesAlarm', 'ServerErrorsAlarm', 'KeyAgeAlarm', 'FeedAgeAlarm']);
