@@ -39,7 +39,8 @@ def mapped(path, status, headers):
     for destination, source in parameters.items():
         action, name = destination.replace(":header.", ":").split(":")
         after = [pair for pair in after if pair[0] != name]
-        if action == "overwrite":
+        # What AWS does where the answer has no such header is not documented; here nothing is written.
+        if action == "overwrite" and source.removeprefix("$response.header.") in given:
             after.append((name, given[source.removeprefix("$response.header.")]))
     return after
 
