@@ -248,7 +248,7 @@ fn by_basic(given: UserPass) -> Presented {
 /// The path on the API, from the path as it was sent (with a stage or a base path mapping in front) and the path of the ARN.
 ///
 /// The ARN alone would do if it kept the percent-encoding; the sent path alone would do if it had no prefix. Where the two do not
-/// agree about the end of the path, there is none.
+/// agree about the end of the path, or what is in front of it is no path, there is none: `//orders` is not `/orders` behind a mapping.
 fn path_of_api(sent: &str, place: &Arn<'_>) -> Option<CanonicalPath> {
     if place.path == "/" || place.method == WEBSOCKET_METHOD {
         return CanonicalPath::parse(place.path);
@@ -256,7 +256,10 @@ fn path_of_api(sent: &str, place: &Arn<'_>) -> Option<CanonicalPath> {
     let prefixes = sent.char_indices().filter(|(_, character)| *character == '/').map(|(at, _)| at);
     let mut ends = prefixes.filter_map(|at| sent.get(at..));
     let is_same = |end: &&str| *end == place.path || decoded(end).is_some_and(|decoded| decoded == place.path.as_bytes());
-    ends.find(is_same).and_then(CanonicalPath::parse)
+    let end = ends.find(is_same)?;
+    let prefix = sent.strip_suffix(end)?;
+    let is_mapping = prefix.is_empty() || !prefix.ends_with('/') && CanonicalPath::parse(prefix).is_some();
+    CanonicalPath::parse(end).filter(|_| is_mapping)
 }
 
 fn decoded(path: &str) -> Option<Vec<u8>> {
@@ -337,6 +340,21 @@ mod tests {
                 ("abc/prod", "/orders/1", Presented::Bearer("abc".to_owned())),
                 "{event}"
             );
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_path_is_a_stage_or_a_mapping() {
+        // a gateway that normalises what it matches, and hands on what was sent.
+        let path = |sent: &str| {
+            let event = serde_json::json!({"type": "REQUEST", "methodArn": ARN, "path": sent, "httpMethod": "GET", "headers": {}});
+            call(event).unwrap().call.path.map(|path| path.as_str().to_owned())
+        };
+        for sent in ["/orders/1", "/prod/orders/1", "/mapping/v1/orders/1"] {
+            assert!(path(sent).is_some(), "{sent}");
+        }
+        for sent in ["//orders/1", "/prod//orders/1", "/a/../orders/1", "/a/./orders/1", "/%2e%2e/orders/1", "orders/1"] {
+            assert_eq!(path(sent), None, "{sent}");
         }
     }
 
