@@ -82,9 +82,10 @@ validate: ## SAM template and CDK stack: linters, tests, and that both say the s
 	infra/validate/run.sh
 
 deploy-sam: ## what make build made, to the caller's AWS account with SAM (STACK=gatewright ARCH=arm64 PARAMETERS="DomainName=... CertificateArn=...")
+	infra/venv.sh target/validate/lint infra/validate/lint.txt
 	cp -r target/lambda/$(or $(ARCH),arm64)/. target/lambda/
-	PATH="$$PATH:$(CURDIR)/target/validate/lint/bin" sam deploy --template-file infra/sam/template.yaml --stack-name $(or $(STACK),gatewright) --resolve-s3 \
-	  --capabilities CAPABILITY_IAM --confirm-changeset --parameter-overrides Architecture=$(or $(ARCH),arm64) $(PARAMETERS)
+	target/validate/lint/bin/sam deploy --template-file infra/sam/template.yaml --stack-name $(or $(STACK),gatewright) --resolve-s3 \
+	  --capabilities CAPABILITY_IAM --confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=$(or $(ARCH),arm64) $(PARAMETERS)
 
 deploy-cdk: ## what make build made, to the caller's AWS account with CDK (STACK=gatewright PARAMETERS="domainName=... certificateArn=...")
 	infra/cdk/install.sh

@@ -4,11 +4,9 @@
 # zig links them, so they need no newer glibc than Amazon Linux 2023's on whatever machine they are built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-CARGO_LAMBDA=1.9.2
-ZIG=0.17.0
 read -ra ARCHS <<<"${ARCHS:-arm64 x86_64}"
 ARCH=${ARCH:-${ARCHS[0]}}
-read -ra FUNCTIONS <<<"${FUNCTIONS:-token introspect revoke authorize metadata authorizer admin rotate-keys}"
+read -ra FUNCTIONS <<<"${FUNCTIONS:?make build names them}"
 TARGET=${CARGO_TARGET_DIR:-target}
 OUT=$TARGET/lambda
 
@@ -16,15 +14,9 @@ fail() { echo "$1" >&2; exit 1; }
 command -v python3 >/dev/null || fail "python3 is missing, make build needs it"
 [[ " ${ARCHS[*]} " == *" $ARCH "* ]] || fail "ARCH is $ARCH, but ARCHS builds only ${ARCHS[*]}"
 
-venv=$PWD/target/build/venv
-if [ "$(cat target/build/version 2>/dev/null)" != "$CARGO_LAMBDA $ZIG" ]; then
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "cargo-lambda==$CARGO_LAMBDA" "ziglang==$ZIG"
-  echo "$CARGO_LAMBDA $ZIG" >target/build/version
-fi
+infra/venv.sh target/build/venv infra/build.txt
 # cargo-lambda finds zig through the first python3.
-export PATH=$venv/bin:$PATH
+export PATH=$PWD/target/build/venv/bin:$PATH
 
 # A binary names the sources that it was made of. Without where they lay on this machine, two checkouts make the same bytes.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}

@@ -121,7 +121,7 @@ def idle(data, memory):
         (f"alarms, which read {alarms} metrics", alarms * prices["alarm_month"]),
         ("the dashboard", month["dashboards"] * prices["dashboard_month"]),
         ("the sealing key, before its first yearly rotation", month["keys"] * prices["kms_key_month"]),
-        ("the metrics `KeyAge` and `FeedAge`", month["metrics"] * prices["metric_month"]),
+        ("the metrics `KeyAge`, `FeedAge` and `AuthorizerFailures`", month["metrics"] * prices["metric_month"]),
         (f"rotate-keys, {runs} runs", runs * (run + prices["dynamodb_read_unit"] + data["assumed"]["lambda_log_bytes"] / 1e9 * prices["log_gb"])),
         ("a table of 1 MB, with its backups", month["stored_gb"] * (prices["dynamodb_gb_month"] + prices["dynamodb_pitr_gb_month"])),
     ]

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # `make supply-chain`: what the functions are made of. Licences, banned crates and sources of every dependency; the advisories of RustSec, where
-# its database can be had; a bill of materials (CycloneDX) for each function, in target/sbom.
+# its database can be had; a bill of materials (CycloneDX) for each function, in target/sbom. That names some crates too many: it has
+# the features that all members of the workspace ask for together.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DENY=0.20.2
 CYCLONEDX=0.5.9
-read -ra FUNCTIONS <<<"${FUNCTIONS:-token introspect revoke authorize metadata authorizer admin rotate-keys}"
+read -ra FUNCTIONS <<<"${FUNCTIONS:?make supply-chain names them}"
 TOOLS=$PWD/target/tools
 export PATH=$TOOLS/bin:$PATH
 

@@ -11,14 +11,8 @@ needs() {
   done
 }
 
-# venv NAME REQUIREMENTS: a virtual environment of its own, made again when the requirements change.
-venv() {
-  cmp -s "$2" "$PLACE/$1/made-from" && return
-  rm -rf "${PLACE:?}/$1"
-  python3 -m venv "$PLACE/$1"
-  "$PLACE/$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
-  cp "$2" "$PLACE/$1/made-from"
-}
+# venv NAME REQUIREMENTS: see infra/venv.sh.
+venv() { infra/venv.sh "$PLACE/$1" "$2"; }
 
 pids=()
 data=$(mktemp -d)

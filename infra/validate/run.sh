@@ -12,16 +12,8 @@ for tool in python3 node npm; do
 done
 mkdir -p "$PLACE"
 
-# venv NAME: a virtual environment of its own, made again when its requirements change.
-venv() {
-  cmp -s "$HERE/$1.txt" "$PLACE/$1/made-from" && return
-  rm -rf "${PLACE:?}/$1"
-  python3 -m venv "$PLACE/$1"
-  "$PLACE/$1/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/$1.txt"
-  cp "$HERE/$1.txt" "$PLACE/$1/made-from"
-}
-venv lint
-venv checkov
+infra/venv.sh "$PLACE/lint" $HERE/lint.txt
+infra/venv.sh "$PLACE/checkov" $HERE/checkov.txt
 infra/cdk/install.sh
 
 export SAM_CLI_TELEMETRY=0 CDK_DISABLE_CLI_TELEMETRY=1 AWS_DEFAULT_REGION=us-east-1 PYTHONDONTWRITEBYTECODE=1
@@ -61,8 +53,7 @@ step "the examples' packages" example npm ci --no-audit --no-fund --ignore-scrip
 step "the examples' types" example node_modules/.bin/tsc -p .
 step "cdk synth of the examples" example node_modules/.bin/cdk synth --quiet --no-notices -c code="$stacks/code" --output "$stacks/examples"
 
-shopt -s globstar nullglob
-templates=("$SAM" infra/examples/**/template.yaml)
+templates=("$SAM" infra/examples/*/template.yaml)
 for template in "${templates[@]}"; do
   step "sam validate --lint $template" "$PLACE/lint/bin/sam" validate --lint -t "$template"
 done

@@ -157,6 +157,11 @@ fn received(answer: &Value) -> String {
             headers.extend(values.iter().map(|value| format!("{name}: {}\n", value.as_str().unwrap())));
         }
     }
+    // The challenge once more, for HTTP APIs.
+    if let Some(place) = headers.iter().position(|header| header.starts_with("gatewright-challenge: ")) {
+        let again = headers.remove(place).replace("gatewright-challenge", "www-authenticate");
+        assert!(headers.contains(&again), "{answer}");
+    }
     headers.sort();
     let own = headers.iter_mut().find(|header| header.starts_with("x-request-id: 00000000-0000-4000-8000-"));
     *own.unwrap_or_else(|| panic!("no request id of the server's own: {answer}")) = "x-request-id: [id]\n".to_owned();

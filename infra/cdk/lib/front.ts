@@ -31,7 +31,8 @@ const CHALLENGING = ['token', 'introspect', 'revoke', 'admin'];
 /** The HTTP API, with its stage and access log. */
 export function front(scope: Construct, logRetention: logs.RetentionDays): Front {
   const api = new apigatewayv2.CfnApi(scope, 'Api', { name: Aws.STACK_NAME, description: 'The OAuth endpoints of Gatewright', protocolType: 'HTTP' });
-  const log = new logs.CfnLogGroup(scope, 'AccessLog', { retentionInDays: logRetention });
+  // Under this prefix one entry of the account's resource policy serves all log groups; with one each, its 5,120 characters run out.
+  const log = new logs.CfnLogGroup(scope, 'AccessLog', { logGroupName: `/aws/vendedlogs/${Aws.STACK_NAME}`, retentionInDays: logRetention });
   const stage = new apigatewayv2.CfnStage(scope, 'Stage', {
     apiId: api.ref,
     stageName: '$default',

@@ -110,7 +110,7 @@ export interface GatewrightProps {
    */
   readonly authorizerResponse?: AuthorizerResponse;
   /**
-   * `GATEWRIGHT_LOG`: what is logged.
+   * `GATEWRIGHT_LOG`: what is logged. With `off` the authorizer's alarm does not hear of calls that could not be decided.
    *
    * @default 'info'
    */
@@ -123,7 +123,10 @@ export interface GatewrightProps {
   readonly brandColor?: string;
 }
 
-/** An authorization server: its table, its key, its functions, the HTTP API in front of them, and what watches over them. */
+/**
+ * An authorization server: its table, its key, its functions, the HTTP API in front of them, and what watches over them. At most one in a stack:
+ * the access log and the dashboard have the stack's name.
+ */
 export class Gatewright extends Construct {
   /** Who issues the tokens. */
   readonly issuer: string;
@@ -150,7 +153,8 @@ export class Gatewright extends Construct {
     const table = new dynamodb.CfnTable(this, 'Table', tableProps(props));
     table.applyRemovalPolicy(RemovalPolicy.RETAIN);
     const key = new kms.CfnKey(this, 'SealingKey', keyProps());
-    key.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    // Of a deployment that fails nothing is sealed yet.
+    key.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
     const http = front(this, logRetention);
     this.issuer = props.issuer ?? (props.domainName ? `https://${props.domainName}` : http.endpoint);
     if (props.domainName && props.certificate) domain(this, http, props.domainName, props.certificate, props.hostedZone);
@@ -195,7 +199,7 @@ export class Gatewright extends Construct {
     this.authorizer = Authorizer.fromArn(this.authorizerArn, props.authorizerResponse);
   }
 
-  /** Gives the stack the outputs that docs/deploy.md goes on with, under these very names: at most one Gatewright of a stack can. */
+  /** Gives the stack the outputs that docs/deploy.md goes on with, under these very names. */
   addOutputs(): void {
     const output = (name: string, value: string, description: string, exportName?: string) =>
       new CfnOutput(this, name, { value, description, exportName }).overrideLogicalId(name);

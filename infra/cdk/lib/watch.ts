@@ -119,5 +119,7 @@ export function dashboard(scope: Construct, watched: Watched): void {
     height: 6,
     properties: { region: Aws.REGION, title, stat, period: 300, view: 'timeSeries', metrics },
   }));
-  new cloudwatch.CfnDashboard(scope, 'Dashboard', { dashboardName: Aws.STACK_NAME, dashboardBody: Stack.of(scope).toJsonString({ widgets }) });
+  // Dashboards have one namespace for all regions.
+  const dashboardName = `${Aws.STACK_NAME}-${Aws.REGION}`;
+  new cloudwatch.CfnDashboard(scope, 'Dashboard', { dashboardName, dashboardBody: Stack.of(scope).toJsonString({ widgets }) });
 }

@@ -47,7 +47,7 @@ test('the table has its index and its TTL, and stays', () => {
 test('the sealing key rotates, and stays', () => {
   const [key] = Object.values(stack.findResources('AWS::KMS::Key'));
   assert.equal(key?.['Properties'].EnableKeyRotation, true);
-  assert.deepEqual([key?.['DeletionPolicy'], key?.['UpdateReplacePolicy']], ['Retain', 'Retain']);
+  assert.deepEqual([key?.['DeletionPolicy'], key?.['UpdateReplacePolicy']], ['RetainExceptOnCreate', 'Retain']);
 });
 
 test('rights become one statement for all actions on the same keys', () => {
@@ -147,6 +147,13 @@ test('the access log has neither path nor query', () => {
   // SE-07
   const [stage] = properties('AWS::ApiGatewayV2::Stage');
   assert.doesNotMatch(stage.AccessLogSettings.Format, /path|query|header|body/i);
+});
+
+test('what would meet others of its kind has a name of its own', () => {
+  const [dashboard] = properties('AWS::CloudWatch::Dashboard');
+  assert.deepEqual(dashboard.DashboardName, { 'Fn::Join': ['', [{ Ref: 'AWS::StackName' }, '-', { Ref: 'AWS::Region' }]] });
+  const named = properties('AWS::Logs::LogGroup').map((log) => log.LogGroupName).filter((name) => name !== undefined);
+  assert.deepEqual(named, [{ 'Fn::Join': ['', ['/aws/vendedlogs/', { Ref: 'AWS::StackName' }]] }]);
 });
 
 test('there are six alarms, which tell whom they are given', () => {
