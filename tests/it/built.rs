@@ -9,11 +9,11 @@ use local::runtime_api::{Function, FunctionError};
 use serde_json::{Value, json};
 
 use crate::binaries::{Deployment, Directory, invoke};
+use crate::permissions::DEPLOYED;
 use crate::shapes::{Sent, v2};
 
 /// Name of an architecture at AWS, as readelf says it, at qemu and Debian.
 const ARCHITECTURES: [(&str, &str, &str); 2] = [("arm64", "AArch64", "aarch64"), ("x86_64", "Advanced Micro Devices X86-64", "x86_64")];
-const FUNCTIONS: [&str; 8] = ["token", "introspect", "revoke", "authorize", "metadata", "authorizer", "admin", "rotate-keys"];
 /// Amazon Linux 2023's.
 const GLIBC: (u32, u32) = (2, 34);
 
@@ -40,7 +40,7 @@ fn readelf(arguments: &[&str], file: &Path) -> String {
 fn every_bootstrap_is_of_its_architecture_and_needs_no_newer_glibc_than_amazon_linux_2023() {
     // Item 5 of issue 5
     for (architecture, machine, _) in built() {
-        for function in FUNCTIONS {
+        for function in DEPLOYED {
             let file = lambda().join(architecture).join(function).join("bootstrap");
             let header = readelf(&["--file-header", "--wide"], &file);
             assert!(header.contains(machine), "{}: {header}", file.display());
@@ -63,7 +63,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 #[test]
 #[ignore = "needs make build; make test-build runs it"]
 fn what_the_templates_deploy_is_what_was_built() {
-    for function in FUNCTIONS {
+    for function in DEPLOYED {
         let deployed = std::fs::read(lambda().join(function).join("bootstrap")).unwrap();
         let same = |(architecture, ..): &(&str, &str, &str)| {
             std::fs::read(lambda().join(architecture).join(function).join("bootstrap")).unwrap() == deployed

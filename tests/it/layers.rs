@@ -13,7 +13,8 @@ struct Source {
     lines: Vec<String>,
 }
 
-fn root() -> PathBuf {
+/// The project's directory.
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Mutex;
 
 use aws_credential_types::Credentials;
@@ -17,8 +16,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::routes::ROUTES;
 
+use crate::layers::root;
+
 /// What is deployed, in the order of `functions.json`.
-const DEPLOYED: [&str; 8] = ["token", "introspect", "revoke", "authorize", "metadata", "authorizer", "admin", "rotate-keys"];
+pub const DEPLOYED: [&str; 8] = ["token", "introspect", "revoke", "authorize", "metadata", "authorizer", "admin", "rotate-keys"];
 
 /// The file that what is seen is added to.
 const SEEN: &str = "GATEWRIGHT_TEST_CALLS";
@@ -144,10 +145,6 @@ impl Deployed {
         let seal = self.seal.iter().map(|action| Permission::new("seal", action, ""));
         of("table", &self.table).into_iter().chain(of("index", &self.index)).chain(seal).collect()
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn functions_json() -> String {

@@ -361,6 +361,8 @@ mod tests {
         assert!(set.trusts("a", at(DAY + PUBLISH_AHEAD + LONGEST_TOKEN_LIFE)), "until the last token has expired");
         assert!(!set.trusts("a", at(DAY + PUBLISH_AHEAD + AFTERLIFE)));
         assert!(!set.trusts("c", at(0)));
+        let ages = [DAY + PUBLISH_AHEAD - 1, DAY + PUBLISH_AHEAD].map(|seconds| set.age(at(seconds)));
+        assert_eq!(ages, [DAY + PUBLISH_AHEAD - 1, 0], "the age of what signs");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub async fn serve_authorizer(endpoint: authorizer::Endpoint, table: &str) -> Re
         let now = fresh.now;
         let answer = tokio::time::timeout(time_left(&event.context), endpoint.handle(call, fresh)).await;
         if let Some(age) = endpoint.memory.age_to_tell(now) {
-            metric::seconds(table, "FeedAge", age);
+            metric::seconds(table, "FeedAge", age, now);
         }
         answer.unwrap_or_else(|_| Err(Failure::Unavailable("out of time".to_owned()))).map_err(|failure| {
             if let Failure::Unavailable(reason) = &failure {
@@ -87,7 +87,7 @@ pub async fn serve_schedule(endpoint: rotate::Endpoint, table: &str) -> Result<(
         let fresh = fresh().map_err(|error| diagnostic("Unavailable", &error.to_string()))?;
         match endpoint.rotate(Rotation::Due, "schedule", &fresh).await {
             Ok(rotated) => {
-                metric::seconds(table, "KeyAge", endpoint.keyring.set().age(fresh.now));
+                metric::seconds(table, "KeyAge", endpoint.keyring.set().age(fresh.now), fresh.now);
                 Ok(serde_json::json!({"rotated": rotated}))
             }
             Err(error) => {

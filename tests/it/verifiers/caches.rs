@@ -170,7 +170,7 @@ pub fn refuses_an_honest_token(cache: &Cache, stretch: &Stretch, is_busy: bool) 
     let refusal = |mut verifier: Verifier| {
         about.iter().enumerate().position(|(step, keys)| {
             assert!(!is_busy || !verifier.believes(0, step));
-            (0..Keys::BITS).map(|bit| 1 << bit).filter(|key| keys & key != 0).any(|key| !verifier.believes(key, step))
+            (0..Keys::BITS - keys.leading_zeros()).map(|bit| 1 << bit).filter(|key| keys & key != 0).any(|key| !verifier.believes(key, step))
         })
     };
     at_every_phase(cache, stretch).into_iter().filter_map(refusal).min()

@@ -212,13 +212,7 @@ impl Memory {
         match state.followed_to {
             Some(at) if at <= now.plus(FEED_OVERLAP) && now.since(at) <= FORGET_AFTER => Some((at.min(now), state.applied.clone())),
             _ => {
-                *state = State {
-                    generation: state.generation + 1,
-                    followed_to: Some(now),
-                    warned: state.warned,
-                    told_at: state.told_at,
-                    ..State::default()
-                };
+                *state = State { generation: state.generation + 1, followed_to: Some(now), warned: state.warned, ..State::default() };
                 None
             }
         }
