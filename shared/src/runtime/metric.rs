@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_figure_is_in_the_form_of_which_cloudwatch_makes_a_metric() {
-        // Issue 5 item 1; the alarms look for this namespace, this dimension and these names.
+        // The alarms look for this namespace, this dimension and these names.
         let line = embedded("gatewright-prod", "KeyAge", 86_400, Timestamp::from_unix(1_795_197_600)).to_string();
         assert_eq!(
             line,
