@@ -14,11 +14,11 @@ mkdir -p "$PLACE"
 venv emulator $HERE/emulator.txt
 venv sam $HERE/sam.txt
 
-# The functions inherit the emulator's environment, and with it the way to the emulated DynamoDB and KMS.
+# The functions inherit the emulator's environment, and with it the way to the emulated DynamoDB and KMS. Their code goes when it ends.
 port=$(free_port)
 export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 export SAM_CLI_TELEMETRY=0 CDK_DISABLE_CLI_TELEMETRY=1
-BIND_HOST=127.0.0.1 GATEWAY_PORT=$port "$PLACE/emulator/bin/ministack" >"$PLACE/emulator.log" 2>&1 &
+TMPDIR=$data BIND_HOST=127.0.0.1 GATEWAY_PORT=$port "$PLACE/emulator/bin/ministack" >"$PLACE/emulator.log" 2>&1 &
 pids+=($!)
 answers "$AWS_ENDPOINT_URL/_ministack/health" "$!" "$PLACE/emulator.log"
 
