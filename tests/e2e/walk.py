@@ -76,6 +76,10 @@ assert json.loads(body)["principal"]["client_id"] == "packer", body
 if HTTP_API:
     # It has no more to say of a revoked token than 500: the emulator makes that of any error of an authorizer.
     soon(200, "POST", "/orders", bearer=bearer, at=HTTP_API)
+# however a path is spelled, who may call /orders/1 calls that or nothing.
+for path in ("//orders/1", "/orders//1", "/./orders/1", "/x/../orders/1", "/orders/%2e%2e/orders/1", "/orders/1;x", "/orders%2F1", "/ORDERS/1"):
+    status, _, body = ask("GET", path, bearer=bearer)
+    assert status in (400, 401, 403, 404) or status == 200 and json.loads(body)["path"] == "/orders/1", (path, status, body)
 assert ask("POST", "/oauth2/revoke", {"token": bearer}, packer)[0] == 200
 soon(401, "POST", "/orders", bearer=bearer)
 
