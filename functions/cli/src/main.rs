@@ -3,6 +3,7 @@
 //! Needs: for the table what the admin function needs; for a running server an admin client's credentials.
 
 mod access;
+mod api;
 mod arguments;
 mod bootstrap;
 mod client;
@@ -19,9 +20,8 @@ mod token;
 use std::process::ExitCode;
 
 use clap::Parser;
-use http::Method;
 
-use arguments::{ApiCommand, Arguments, Command};
+use arguments::{Arguments, Command};
 use fault::Fault;
 use output::Output;
 use server::Server;
@@ -52,14 +52,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Fault> {
         Command::Role(command) => access::role(command, &Server::reach(url).await?, &output).await?,
         Command::Privilege(command) => access::privilege(command, &Server::reach(url).await?, &output).await?,
         Command::Client(command) => client::run(command, &Server::reach(url).await?, &output).await?,
-        Command::Api(ApiCommand::Create(api)) => {
-            let created = Server::reach(url).await?.ask(Method::POST, "/apis", Some(&api.body())).await?;
-            output.object(&created)?;
-        }
-        Command::Api(ApiCommand::List) => {
-            let apis = Server::reach(url).await?.list("/apis", &[]).await?;
-            output.list(&apis, &["name", "audience", "base_path", "access", "scopes"])?;
-        }
+        Command::Api(command) => api::run(command, &Server::reach(url).await?, &output).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
