@@ -22,7 +22,7 @@ pub struct Endpoint {
 pub enum Rotation {
     /// What is due by its age, and the very first key.
     Due,
-    /// Every algorithm, by publishing a next key now, where none waits already.
+    /// Every algorithm, by publishing a next key now, where none waits already and verifiers take as many keys.
     Now,
     /// Every algorithm, withdrawing the active key at once.
     Emergency,
@@ -40,6 +40,7 @@ impl Endpoint {
         let before = self.keyring.set();
         let algorithms = match rotation {
             Rotation::Due => before.due(fresh.now),
+            Rotation::Now if !before.takes_more(fresh.now) => Vec::new(),
             // Two rotations at the same moment are one, also where one is a little later (AD-11).
             Rotation::Now => before.algorithms().into_iter().filter(|alg| !before.has_next(*alg, fresh.now)).collect(),
             Rotation::Emergency => before.algorithms(),

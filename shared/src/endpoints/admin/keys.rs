@@ -25,16 +25,12 @@ impl Context<'_> {
         self.caller.require("keys.write")?;
         let wanted: RotateBody = body::read(body::object(self.request, true)?, &["emergency"])?;
         let rotation = if wanted.emergency { Rotation::Emergency } else { Rotation::Now };
-        if rotation == Rotation::Now {
-            let keyring = &self.endpoint.evidence.keyring;
-            keyring.read(self.fresh.now).await?;
-            if !keyring.set().takes_more(self.fresh.now) {
-                return Err(Problem::Conflict(
-                    "the key set is as large as verifiers take: rotate again when a retired key is gone, or with `emergency`".into(),
-                ));
-            }
+        let rotated = self.endpoint.rotate.rotate(rotation, &self.caller.actor, self.fresh).await?;
+        if rotated.is_empty() && !self.endpoint.evidence.keyring.set().takes_more(self.fresh.now) {
+            return Err(Problem::Conflict(
+                "the key set is as large as verifiers take: rotate again when a retired key is gone, or with `emergency`".into(),
+            ));
         }
-        self.endpoint.rotate.rotate(rotation, &self.caller.actor, self.fresh).await?;
         Ok(respond::json(StatusCode::ACCEPTED, &json!({"items": self.shown_keys().await?})))
     }
 
